@@ -1,0 +1,1 @@
+/* The target is headers only; a C target wants one source. */

@@ -1,0 +1,71 @@
+#ifndef DL_KERNELS_CONVOLUTION_H
+#define DL_KERNELS_CONVOLUTION_H
+
+#include "dl_runtime.h"
+
+/* A two-dimensional convolution. x [batch][input_height][input_width][channels], w [kernel_height][kernel_width]
+ * [channels / groups][filters], y [batch][output_height][output_width][filters], all float32 and contiguous.
+ * Sizes are checked by the caller: every product of them fits in int64_t. */
+typedef struct dl_convolution_problem {
+    int64_t batch, input_height, input_width, channels, filters;
+    int64_t kernel_height, kernel_width, stride_y, stride_x, dilation_y, dilation_x, groups;
+    int64_t pad_top, pad_left, output_height, output_width;
+} dl_convolution_problem;
+
+/* The buffers of one call. scratch is 64-byte aligned and holds what the kernel's scratch function says; nothing
+ * in it is kept from one call to the next. */
+typedef struct dl_convolution_arguments {
+    const float *x;    /* forward, backward weights */
+    const float *w;    /* forward, backward data */
+    const float *dy;   /* backward */
+    const float *bias; /* forward: [filters] or NULL */
+    float *result;     /* y, dx or dw: overwritten */
+    int32_t relu;      /* forward: result = max(0, result) */
+    void *scratch;
+    const dl_runtime *runtime;
+} dl_convolution_arguments;
+
+typedef struct dl_convolution_kernel {
+    void (*run)(const dl_convolution_problem *problem, const dl_convolution_arguments *arguments);
+    int64_t (*scratch_bytes)(const dl_convolution_problem *problem);
+} dl_convolution_kernel;
+
+/* Row-major C[m][n] = A B, A [m][k] or, transposed, [k][m]; B [k][n] or, transposed, [n][k]; `batch` of them one
+ * after another in each buffer. */
+typedef struct dl_matmul_problem {
+    int64_t m, n, k, batch;
+    int32_t transpose_a, transpose_b;
+} dl_matmul_problem;
+
+typedef struct dl_matmul_arguments {
+    const float *a, *b;
+    const float *bias;  /* [n] or NULL, added to each row */
+    float *c;
+    int32_t accumulate; /* adds to c instead of replacing it */
+    int32_t relu;
+    void *scratch;
+    const dl_runtime *runtime;
+} dl_matmul_arguments;
+
+typedef struct dl_matmul_kernel {
+    void (*run)(const dl_matmul_problem *problem, const dl_matmul_arguments *arguments);
+    int64_t (*scratch_bytes)(const dl_matmul_problem *problem);
+} dl_matmul_kernel;
+
+typedef struct dl_convolution_kernels {
+    int32_t lanes;
+    dl_convolution_kernel forward_rows, forward_planes;
+    dl_convolution_kernel data_rows, data_scatter;
+    dl_convolution_kernel weights_rows, weights_planes;
+    dl_convolution_kernel forward_depthwise, data_depthwise, weights_depthwise;
+    dl_matmul_kernel matmul;
+    /* sums[columns] = the sum of the rows of from[rows][columns]; scratch: see column_sums_scratch_bytes. */
+    void (*column_sums)(const float *from, int64_t rows, int64_t columns, float *sums, void *scratch,
+                        const dl_runtime *runtime);
+    int64_t (*column_sums_scratch_bytes)(int64_t rows, int64_t columns);
+} dl_convolution_kernels;
+
+void dl_convolution_kernels_avx2(dl_convolution_kernels *table);
+void dl_convolution_kernels_avx512(dl_convolution_kernels *table);
+
+#endif

@@ -1,0 +1,162 @@
+import CDLKernels
+
+/// Floats a packed right factor takes: panels of two vectors of columns, the last of one where that suffices.
+@inline(__always) func packedFloats(depth: Int, columns: Int) -> Int { depth &* roundUp(columns, lanes) }
+
+/// Where the panels of a right factor come from. They are packed panel by panel, so that a piece of work which alone uses a
+/// panel can pack it just before.
+struct PanelSource {
+    var from: UnsafePointer<Float>
+    var stride: Int
+    /// Rows as they are: `depth` rows of `columns` floats. Transposed: for each of `blocks` blocks, `columns` rows of `depth` floats
+    /// at `offsets[block]` become `depth` rows below those of the block before.
+    var transposed: Bool
+    var offsets: UnsafePointer<Int>
+    var blocks: Int
+    var depth: Int
+    var columns: Int
+    var packed: UnsafeMutablePointer<Float>
+
+    init(
+        rows from: UnsafePointer<Float>, stride: Int, depth: Int, columns: Int, packed: UnsafeMutablePointer<Float>,
+        offsets: UnsafePointer<Int>
+    ) {
+        self.from = from
+        self.stride = stride
+        transposed = false
+        self.offsets = offsets
+        blocks = 1
+        self.depth = depth
+        self.columns = columns
+        self.packed = packed
+    }
+
+    init(
+        transposed from: UnsafePointer<Float>, stride: Int, offsets: UnsafePointer<Int>, blocks: Int, depth: Int,
+        columns: Int, packed: UnsafeMutablePointer<Float>
+    ) {
+        self.from = from
+        self.stride = stride
+        self.transposed = true
+        self.offsets = offsets
+        self.blocks = blocks
+        self.depth = depth
+        self.columns = columns
+        self.packed = packed
+    }
+
+    var panels: Int { divideUp(columns, 2 &* lanes) }
+
+    /// Packs all panels, in parallel if there is much to do: by panels and blocks, or by panels and stretches of rows.
+    mutating func packAll(_ runtime: UnsafePointer<dl_runtime>) {
+        let floats = blocks &* depth &* columns
+        let slices = floats < 16384 ? 1 : transposed ? blocks : max(1, min(min(depth, 16), floats / (16384 &* panels)))
+        var job = (self, slices)
+        inParallel(runtime, pieces: floats < 16384 ? 1 : panels &* slices, &job) { job, piece in
+            let (source, slices) = job.unsafelyUnwrapped.assumingMemoryBound(to: (PanelSource, Int).self).pointee
+            if source.blocks &* source.depth &* source.columns < 16384 {
+                for panel in 0..<source.panels { source.pack(panel) }
+            } else if source.transposed {
+                source.transpose(panel: Int(piece) / slices, block: Int(piece) % slices)
+            } else {
+                source.copy(
+                    panel: Int(piece) / slices, first: share(Int(piece) % slices, of: slices, source.depth),
+                    end: share(Int(piece) % slices &+ 1, of: slices, source.depth))
+            }
+        }
+    }
+
+    func pack(_ panel: Int) {
+        if transposed {
+            for block in 0..<blocks { transpose(panel: panel, block: block) }
+        } else {
+            copy(panel: panel, first: 0, end: depth)
+        }
+    }
+
+    private func copy(panel: Int, first: Int, end: Int) {
+        let offset = panel &* 2 &* lanes
+        let width = min(2 &* lanes, columns &- offset)
+        let full = width > lanes ? 2 &* lanes : lanes
+        var to = packed + (offset &* depth &+ first &* full)
+        var row = from + (first &* stride &+ offset)
+        for _ in first..<end {
+            store(loadFirst(row, width), to)
+            if full > lanes { store(loadFirst(row + lanes, width &- lanes), to + lanes) }
+            to += full
+            row += stride
+        }
+    }
+
+    private func transpose(panel: Int, block: Int) {
+        let offset = panel &* 2 &* lanes
+        let width = min(2 &* lanes, columns &- offset)
+        let full = width > lanes ? 2 &* lanes : lanes
+        let to = packed + (offset &* blocks &* depth &+ block &* depth &* full)
+        let rows = from + (offsets[block] &+ offset &* stride)
+        var column = 0
+        while column < full {
+            var k = 0
+            while k < depth {
+                transposeBlock(
+                    rows + (column &* stride &+ k), stride: stride, rows: max(0, min(lanes, width &- column)),
+                    columns: min(lanes, depth &- k), to + (k &* full &+ column), toStride: full)
+                k &+= lanes
+            }
+            column &+= lanes
+        }
+    }
+}
+
+/// A copy of pictures with a border of zeros, or a part of each, whichever side of the input it lies on.
+struct PaddedCopy {
+    var from: UnsafePointer<Float>
+    var images: Int
+    var rows: Int
+    var columns: Int
+    var channels: Int
+    var to: UnsafeMutablePointer<Float>
+    /// Position of the copy's first element in the input (negative: padding) and the copy's size.
+    var originY: Int
+    var originX: Int
+    var toRows: Int
+    var toColumns: Int
+
+    mutating func run(_ runtime: UnsafePointer<dl_runtime>) {
+        let floats = images &* toRows &* toColumns &* channels
+        let pieces = max(1, min(16, min(images &* toRows, floats / 16384)))
+        var job = (self, pieces)
+        inParallel(runtime, pieces: pieces, &job) { job, piece in
+            let job = job.unsafelyUnwrapped.assumingMemoryBound(to: (PaddedCopy, Int).self)
+            let copy = job.pointee.0
+            let count = copy.images &* copy.toRows
+            let pieces = job.pointee.1
+            for row in share(Int(piece), of: pieces, count)..<share(Int(piece) &+ 1, of: pieces, count) {
+                copyRow(copy, row)
+            }
+        }
+    }
+}
+
+private func copyRow(_ copy: PaddedCopy, _ row: Int) {
+    let width = copy.toColumns &* copy.channels
+    let to = copy.to + row &* width
+    let y = row % copy.toRows &+ copy.originY
+    if y < 0 || y >= copy.rows {
+        clearFloats(to, width)
+        return
+    }
+    let first = max(0, copy.originX)
+    let end = min(copy.columns, copy.originX &+ copy.toColumns)
+    if end <= first {
+        clearFloats(to, width)
+        return
+    }
+    let before = (first &- copy.originX) &* copy.channels
+    let count = (end &- first) &* copy.channels
+    let image = row / copy.toRows
+    let from = copy.from + ((image &* copy.rows &+ y) &* copy.columns &+ first) &* copy.channels
+    clearFloats(to, before)
+    copyFloats(from, to + before, count)
+    clearFloats(to + (before &+ count), width &- before &- count)
+}

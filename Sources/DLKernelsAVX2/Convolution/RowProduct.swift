@@ -1,0 +1,215 @@
+import CDLKernels
+
+/// Output positions that one piece of work covers at most: its rows of the left factor stay in the second-level cache
+/// while all panels pass.
+let blockRowLimit = 192
+
+/// Floats of the summed dimension between two visits to the output: a panel of that depth fits the first-level cache.
+let depthLimit = 512
+
+/// The product behind convolution, its gradient and matrix multiplication, computed without copying the left factor.
+///
+/// Rows are the positions of a grid images x rows x columns. The left factor's row at a position is the runs of input
+/// floats its taps cover; the right factor is `depth` x `filters`, packed into panels of two vectors of columns
+/// (the last one of one vector, if that suffices), or `filters` columns in place.
+struct RowProduct {
+    var images: Int
+    var rows: Int
+    var columns: Int
+
+    var output: UnsafeMutablePointer<Float>
+    var outputImageStride: Int
+    var outputRowStride: Int
+    var outputColumnStride: Int
+
+    var input: UnsafePointer<Float>
+    var inputImageStride: Int
+    var inputRowStride: Int
+    var inputColumnStride: Int
+    /// Input position of tap 0 for output position 0, and its step from one output position to the next.
+    var originY: Int
+    var originX: Int
+    var stepY: Int
+    var stepX: Int
+
+    /// Taps that may fall outside `inputRows` x `inputColumns` are checked and read as zeros; at most 64 taps then.
+    var checked: Bool
+    var tapsY: Int
+    var tapsX: Int
+    var tapStepY: Int
+    var tapStepX: Int
+    var inputRows: Int
+    var inputColumns: Int
+
+    var runs: UnsafePointer<Int>
+    var runCount: Int
+    var runLength: Int
+    var zeros: UnsafePointer<Float>
+
+    var filters: Int
+    var panels: UnsafePointer<Float>
+    /// Distance of two rows of `panels` where they are used in place, 0 where they are packed.
+    var panelStride: Int
+    /// Packs `panels` before they are used; nil where they are already, or are used in place.
+    var source: PanelSource?
+    var bias: UnsafePointer<Float>?
+    var relu: Bool
+    var accumulate: Bool
+
+    var blockRows = 0
+    var panelGroups = 1
+
+    var depth: Int { runCount &* runLength }
+    var positions: Int { images &* rows &* columns }
+    var panelCount: Int { divideUp(filters, 2 &* lanes) }
+
+    /// Splits the work; the split depends on the problem alone.
+    mutating func run(_ runtime: UnsafePointer<dl_runtime>) {
+        let total = positions
+        if total <= 0 || filters <= 0 { return }
+        let work = Float(total) * Float(filters) * Float(max(depth, 1))
+        let wanted = work > 16 * 150_000 ? 16 : max(1, Int(work / 150_000))
+        // Panels are shared out before blocks get smaller than need be: a block reads every panel it is given once.
+        let panels = panelCount
+        let atMost = max(1, wanted / panels)
+        blockRows = min(blockRowLimit, max(24, roundUp(divideUp(total, atMost), 12)))
+        let blocks = divideUp(total, blockRows)
+        panelGroups = blocks >= wanted ? 1 : min(panels, divideUp(wanted, blocks))
+        // A single block's pieces have panels of their own and pack them on the way.
+        if blocks > 1 {
+            source?.packAll(runtime)
+            source = nil
+        }
+        inParallel(runtime, pieces: blocks &* panelGroups, &self) { job, piece in
+            runPiece(job.unsafelyUnwrapped.assumingMemoryBound(to: RowProduct.self), Int(piece))
+        }
+    }
+}
+
+private typealias RowTable = InlineArray<192, TileRow>
+
+private func runPiece(_ job: UnsafePointer<RowProduct>, _ piece: Int) {
+    let groups = job.pointee.panelGroups
+    let first = piece / groups &* job.pointee.blockRows
+    let count = min(job.pointee.blockRows, job.pointee.positions &- first)
+    let panelFirst = share(piece % groups, of: groups, job.pointee.panelCount)
+    let panelEnd = share(piece % groups &+ 1, of: groups, job.pointee.panelCount)
+    if let source = job.pointee.source {
+        for panel in panelFirst..<panelEnd { source.pack(panel) }
+    }
+    var table = RowTable(repeating: TileRow(input: 0, output: job.pointee.output, valid: ~0))
+    var sums = TileSums(repeating: 0)
+    withUnsafeMutablePointer(to: &table) { table in
+        withUnsafeMutablePointer(to: &sums) { sums in
+            let table = UnsafeMutableRawPointer(table).assumingMemoryBound(to: TileRow.self)
+            let sums = UnsafeMutableRawPointer(sums).assumingMemoryBound(to: Float.self)
+            fillRows(table, job, first: first, count: count)
+            runBlock(table, count, job, panelFirst, panelEnd, sums)
+        }
+    }
+}
+
+/// Loops over blocks of the summed dimension, then panels, then tiles: a block of a panel stays in the first-level
+/// cache for all tiles.
+private func runBlock(
+    _ table: UnsafePointer<TileRow>, _ count: Int, _ job: UnsafePointer<RowProduct>,
+    _ panelFirst: Int, _ panelEnd: Int, _ sums: UnsafeMutablePointer<Float>
+) {
+    let runCount = job.pointee.runCount
+    let length = job.pointee.runLength
+    let depth = job.pointee.depth
+    // Long runs are cut into equal parts, short ones are taken several at a time.
+    let parts = length > depthLimit ? divideUp(length, depthLimit) : 1
+    let together = parts > 1 || length == 0 ? 1 : max(1, depthLimit / length)
+    var a = TileArguments(
+        runs: job.pointee.runs, shift: 0, runCount: 0, firstBit: 0, length: 0, zeros: job.pointee.zeros,
+        panel: job.pointee.panels, panelStride: 0, ragged: false, columns: 0, outputOffset: 0, accumulate: false,
+        bias: nil, relu: false)
+    var run = 0
+    repeat {
+        let taken = min(together, runCount &- run)
+        for part in 0..<parts {
+            let start = share(part, of: parts, length)
+            let isFirst = run == 0 && part == 0
+            let isLast = run &+ taken >= runCount && part &+ 1 == parts
+            a.runs = job.pointee.runs + run
+            a.firstBit = run
+            a.runCount = taken
+            a.shift = start &* 4
+            a.length = share(part &+ 1, of: parts, length) &- start
+            a.accumulate = job.pointee.accumulate || !isFirst
+            a.relu = job.pointee.relu && isLast
+            for panel in panelFirst..<panelEnd {
+                let offset = panel &* 2 &* lanes
+                let columns = min(2 &* lanes, job.pointee.filters &- offset)
+                let vectors = columns > lanes ? 2 : 1
+                let row = run &* length &+ start
+                if job.pointee.panelStride == 0 {
+                    a.panel = job.pointee.panels + (offset &* depth &+ row &* vectors &* lanes)
+                    a.panelStride = vectors &* lanes
+                } else {
+                    a.panel = job.pointee.panels + (row &* job.pointee.panelStride &+ offset)
+                    a.panelStride = job.pointee.panelStride
+                }
+                a.columns = columns
+                a.ragged = job.pointee.panelStride != 0 && columns < vectors &* lanes
+                a.outputOffset = offset
+                a.bias = nil
+                if isLast, let bias = job.pointee.bias { a.bias = bias + offset }
+                let step = tileRows(vectors: vectors)
+                var row0 = 0
+                while row0 < count {
+                    runTile(table + row0, count: min(step, count &- row0), vectors: vectors, &a, sums)
+                    row0 &+= step
+                }
+            }
+        }
+        run &+= taken
+    } while run < runCount
+}
+
+/// Where each position of the block reads and writes, and which taps lie inside the input.
+private func fillRows(
+    _ table: UnsafeMutablePointer<TileRow>, _ job: UnsafePointer<RowProduct>, first: Int, count: Int
+) {
+    let columns = job.pointee.columns
+    let rows = job.pointee.rows
+    var x = first % columns
+    var y = first / columns % rows
+    var image = first / columns / rows
+    let input = Int(bitPattern: job.pointee.input)
+    for i in 0..<count {
+        let inputY = y &* job.pointee.stepY &+ job.pointee.originY
+        let inputX = x &* job.pointee.stepX &+ job.pointee.originX
+        let from = image &* job.pointee.inputImageStride &+ inputY &* job.pointee.inputRowStride
+            &+ inputX &* job.pointee.inputColumnStride
+        let to = image &* job.pointee.outputImageStride &+ y &* job.pointee.outputRowStride
+            &+ x &* job.pointee.outputColumnStride
+        table[i].input = input &+ from &* 4
+        table[i].output = job.pointee.output + to
+        table[i].valid = job.pointee.checked ? validTaps(job, inputY, inputX) : ~0
+        x &+= 1
+        if x == columns {
+            x = 0
+            y &+= 1
+            if y == rows {
+                y = 0
+                image &+= 1
+            }
+        }
+    }
+}
+
+private func validTaps(_ job: UnsafePointer<RowProduct>, _ inputY: Int, _ inputX: Int) -> UInt64 {
+    let height = UInt(bitPattern: job.pointee.inputRows)
+    let width = UInt(bitPattern: job.pointee.inputColumns)
+    var across: UInt64 = 0
+    for t in 0..<job.pointee.tapsX where UInt(bitPattern: inputX &+ t &* job.pointee.tapStepX) < width {
+        across |= 1 &<< UInt64(truncatingIfNeeded: t)
+    }
+    var valid: UInt64 = 0
+    for t in 0..<job.pointee.tapsY where UInt(bitPattern: inputY &+ t &* job.pointee.tapStepY) < height {
+        valid |= across &<< UInt64(truncatingIfNeeded: t &* job.pointee.tapsX)
+    }
+    return valid
+}

@@ -1,0 +1,266 @@
+import DLBase
+import DLGraph
+import DLOps
+import DLTensor
+
+/// A weight of a layer: a variable and what training does to it besides following the gradient.
+package struct Weight {
+    package let variable: Variable
+    package let regularizer: Regularizer?
+    package let constraint: Constraint?
+}
+
+/// An operation with state and declared arguments.
+///
+/// A layer creates its weights when it first learns the shape of its input (`build`) and then maps values to values
+/// (`call`), whether they are numbers, nodes of a graph or tensors of a model under construction.
+///
+/// Belongs to one thread at a time, but for calls that change no weight.
+package class Layer {
+    package let className: String
+    package let arguments: Arguments
+    package private(set) var name: String
+    package let dtype: ElementType
+    package private(set) var built = false
+    /// Shapes of the inputs of the first call; nil where unknown.
+    package private(set) var inputShapes: [[Int?]] = []
+    package private(set) var weights: [Weight] = []
+    /// Variables that are no weights: states of random generators.
+    package private(set) var states: [Variable] = []
+    private var nodeReferences: [WeakNode] = []
+
+    private var isTrainable = true
+
+    /// For layers made from a declaration; `arguments` hold the common ones too.
+    package init(_ arguments: Arguments) {
+        self.className = arguments.owner
+        self.arguments = arguments
+        self.name = arguments.optionalString("name") ?? Naming.unique(arguments.owner)
+        self.dtype = arguments.type("dtype") ?? .float32
+        self.isTrainable = arguments["trainable"].boolValue ?? true
+    }
+
+    // MARK: For subclasses
+
+    /// Creates the weights.
+    package func build(_ inputShapes: [[Int?]]) throws {}
+
+    package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
+        throw DLError(.unsupported, "[\(className)] has no computation")
+    }
+
+    /// How many inputs it takes; nil for any number.
+    package var inputCount: Int? { 1 }
+
+    /// Layers inside this one, in order.
+    package var sublayers: [Layer] { [] }
+
+    /// The arguments to make an equal layer from.
+    package func config() throws -> JSONObject {
+        var values = arguments.values
+        values["name"] = .string(name)
+        values["trainable"] = .bool(isTrainable)
+        values["dtype"] = .string(dtype.name)
+        for key in ["input_shape", "input_dim"] where values[key]?.isNull ?? true { values[key] = nil }
+        return values
+    }
+
+    @discardableResult
+    package func addWeight(
+        _ name: String, _ shape: Shape, _ initializer: Initializer, regularizer: Regularizer? = nil,
+        constraint: Constraint? = nil, trainable: Bool = true, type: ElementType? = nil
+    ) throws -> Variable {
+        let tensor = try initializer.make(shape, type ?? dtype)
+        let variable = Variable(tensor, name: name, trainable: trainable && isTrainable)
+        variable.declaredTrainable = trainable
+        weights.append(Weight(variable: variable, regularizer: regularizer, constraint: constraint))
+        return variable
+    }
+
+    /// By the names or objects in the arguments: `kernel_initializer` and so on for the prefix `kernel`.
+    @discardableResult
+    package func addWeight(_ prefix: String, _ shape: Shape, trainable: Bool = true) throws -> Variable {
+        func part<P>(_ suffix: String, _ registry: Registry<P>) throws -> P? {
+            let given = arguments["\(prefix)_\(suffix)"]
+            do {
+                return given.isNull ? nil : try registry.make(given)
+            } catch let error as DLError {
+                throw error.within("'\(prefix)_\(suffix)'")
+            }
+        }
+        return try addWeight(
+            prefix, shape, part("initializer", Initializers.registry) ?? Initializers.registry.make("zeros"),
+            regularizer: part("regularizer", Regularizers.registry), constraint: part("constraint", Constraints.registry),
+            trainable: trainable)
+    }
+
+    /// A variable that counts draws of random numbers: (seed, counter).
+    package func addSeedState(_ seed: Int?) throws -> Variable {
+        let start = seed.map(Int64.init) ?? Int64(bitPattern: GlobalRandom.nextSeed())
+        let variable = Variable(try Tensor([start, 0]), name: "seed_generator_state", trainable: false)
+        states.append(variable)
+        return variable
+    }
+
+    // MARK: Calling
+
+    /// Applies the layer. `training` nil asks the surroundings; outside of any, it is false.
+    package func apply(_ inputs: [Value], training: Bool? = nil) throws -> [Value] {
+        if let expected = inputCount, inputs.count != expected {
+            throw DLError(
+                .argument, "[\(className)] layer '\(name)' takes \(expected) input\(expected == 1 ? "" : "s"). "
+                    + "Received: \(inputs.count)")
+        }
+        guard !inputs.isEmpty else {
+            throw DLError(.argument, "[\(className)] layer '\(name)' was called without inputs")
+        }
+        if inputs.contains(where: \.isDeferred) { return try LayerNode.record(self, inputs, training: training) }
+        try buildIfNeeded(inputs.map(\.partialShape))
+        let context = ThreadContext.current
+        let outerTraining = context.training
+        let mode = training ?? outerTraining ?? false
+        context.training = mode
+        context.path.append(name)
+        let graph = context.recording
+        let outerLabel = graph?.label
+        graph?.label = context.path.joined(separator: "/")
+        defer {
+            context.training = outerTraining
+            context.path.removeLast()
+            if let graph, let outerLabel { graph.label = outerLabel }
+        }
+        do {
+            return try call(inputs, training: mode)
+        } catch let error as DLError {
+            throw context.path.count == 1 || self is Model ? locate(error) : error.within("layer '\(name)'")
+        }
+    }
+
+    private func locate(_ error: DLError) -> DLError {
+        self is Model ? error.within("model '\(name)'") : error.within("layer '\(name)'")
+    }
+
+    package func buildIfNeeded(_ shapes: [[Int?]]) throws {
+        guard !built else {
+            try checkInput(shapes)
+            return
+        }
+        // Weights exist before and after a recording, so they are not part of it.
+        let context = ThreadContext.current
+        let (oldWeights, oldStates) = (weights, states)
+        do {
+            try context.recording(into: nil) { try context.withoutTapes { try build(shapes) } }
+        } catch let error as DLError {
+            (weights, states) = (oldWeights, oldStates)
+            throw error.within("layer '\(name)'")
+        }
+        inputShapes = shapes
+        built = true
+    }
+
+    /// What a built layer refuses beyond what its operations would.
+    package func checkInput(_ shapes: [[Int?]]) throws {}
+
+    /// Marks a layer as built that was built by other means, as models are.
+    package func markBuilt(_ shapes: [[Int?]]) {
+        inputShapes = shapes
+        built = true
+    }
+
+    // MARK: Variables
+
+    package var trainable: Bool {
+        get { isTrainable }
+        set {
+            isTrainable = newValue
+            for weight in weights { weight.variable.trainable = newValue && weight.variable.declaredTrainable }
+            for layer in sublayers { layer.trainable = newValue }
+        }
+    }
+
+    /// Its own weights and those of the layers inside it, each once, in the order of layers.
+    package var allWeights: [Weight] {
+        var seen: Set<ObjectIdentifier> = []
+        return collectWeights().filter { seen.insert(ObjectIdentifier($0.variable)).inserted }
+    }
+
+    package func collectWeights() -> [Weight] { weights + sublayers.flatMap { $0.collectWeights() } }
+
+    package var allStates: [Variable] { states + sublayers.flatMap(\.allStates) }
+
+    package var trainableVariables: [Variable] { allWeights.map(\.variable).filter(\.trainable) }
+    package var nonTrainableVariables: [Variable] { allWeights.map(\.variable).filter { !$0.trainable } }
+
+    /// Keras's order for `get_weights`: those declared trainable first within each layer.
+    package var orderedVariables: [Variable] {
+        var seen: Set<ObjectIdentifier> = []
+        return collectOrdered().filter { seen.insert(ObjectIdentifier($0)).inserted }
+    }
+
+    package func collectOrdered() -> [Variable] {
+        let own = weights.map(\.variable)
+        return own.filter(\.declaredTrainable) + own.filter { !$0.declaredTrainable } + sublayers.flatMap { $0.collectOrdered() }
+    }
+
+    package var parameterCount: Int { allWeights.reduce(0) { $0 &+ $1.variable.shape.count } }
+
+    /// Penalties of all regularized weights.
+    package func regularizationLosses() throws -> [Value] {
+        try allWeights.compactMap { weight in
+            guard let regularizer = weight.regularizer, weight.variable.trainable else { return nil }
+            return try regularizer.penalty(weight.variable.value)
+        }
+    }
+
+    /// Sets all weights in Keras's order; nothing changes unless all fit.
+    package func setWeights(_ tensors: [Tensor]) throws {
+        let variables = orderedVariables
+        guard tensors.count == variables.count else {
+            throw DLError(
+                .argument, "[set_weights] layer '\(name)' has \(variables.count) weights. Received: \(tensors.count)")
+        }
+        for (index, (variable, tensor)) in zip(variables, tensors).enumerated() where variable.shape != tensor.shape {
+            throw DLError(
+                .shape, "[set_weights] weight \(index) of layer '\(name)', '\(variable.name)', has shape \(variable.shape). "
+                    + "Received: \(tensor.shape)")
+        }
+        let converted = try zip(variables, tensors).map { variable, tensor in
+            tensor.type == variable.type ? try tensor.copy() : try cast(Value(tensor), variable.type).tensor()
+        }
+        for (variable, tensor) in zip(variables, converted) { variable.replace(tensor) }
+    }
+
+    /// Where the layer is used in models that still exist, first use first.
+    package var nodes: [LayerNode] { nodeReferences.compactMap(\.node) }
+
+    func note(_ node: LayerNode) {
+        nodeReferences.removeAll { $0.node == nil }
+        nodeReferences.append(WeakNode(node: node))
+    }
+
+    package func rename(_ name: String) { self.name = name }
+
+    /// {"class_name": ..., "config": {...}}, Keras's serialised form.
+    package func serialized() throws -> JSON {
+        var object = JSONObject()
+        object["class_name"] = .string(className)
+        object["config"] = .object(try config())
+        return .object(object)
+    }
+
+    /// Symbolic shapes of the outputs for inputs of these shapes.
+    package func outputSpecs(for inputs: [PartialSpec], training: Bool? = nil) throws -> [PartialSpec] {
+        try inferOutputs(inputs) { try self.apply($0, training: training) }
+    }
+}
+
+private struct WeakNode {
+    weak var node: LayerNode?
+}
+
+extension Value {
+    package var isDeferred: Bool {
+        if case .deferred = kind { return true }
+        return false
+    }
+}

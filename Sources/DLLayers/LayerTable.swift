@@ -1,0 +1,60 @@
+import DLBase
+import DLGraph
+
+/// Every layer that has a name. Constructors, JSON, documents and tests iterate this list.
+package enum Layers {
+    package static let registry = Registry<Layer>(
+        "layer",
+        [
+            InputLayer.declaration, Dense.declaration, Conv2D.declaration,
+            MaxPooling2D.declaration, AveragePooling2D.declaration,
+            GlobalAveragePooling2D.declaration, GlobalMaxPooling2D.declaration,
+            Flatten.declaration, Reshape.declaration, Activation.declaration, ReLU.declaration, Softmax.declaration,
+            LeakyReLU.declaration, ELU.declaration, Dropout.declaration, BatchNormalization.declaration,
+            Add.declaration, Subtract.declaration, Multiply.declaration, Average.declaration, Maximum.declaration,
+            Minimum.declaration, Concatenate.declaration, Rescaling.declaration, Identity.declaration,
+            OperationLayer.declaration,
+        ])
+
+    package static func make(_ className: String, _ config: JSON = .null) throws -> Layer {
+        try registry.declaration(className).make(config: config)
+    }
+}
+
+/// The arguments that all layers have.
+private let commonArguments: [Argument] = [
+    Argument("name", .optional(.string), .null, "The layer's name; made from the class's where none is given."),
+    Argument("trainable", .bool, true, "Whether training changes the weights."),
+    Argument("dtype", .optional(.dtype), .null, "Element type of weights and results; float32 where none is given."),
+    Argument("input_shape", .optional(.shape), .null, "For the first layer of a Sequential: sizes of the input without the batch."),
+    Argument("input_dim", .optional(.int(Argument.positive)), .null, "The same for inputs with one axis."),
+]
+
+/// A layer's declaration: its own arguments, then the common ones.
+func layerDeclaration(
+    _ name: String, aliases: [String] = [], _ summary: String, formula: String = "", source: String = "",
+    shapes: String, example: String, arguments: [Argument] = [], make: @escaping @Sendable (Arguments) throws -> Layer
+) -> Declaration<Layer> {
+    Declaration(
+        name, aliases: aliases, summary, formula: formula, source: source, shapes: shapes, example: example,
+        arguments: arguments + commonArguments, make: make)
+}
+
+func initializerArgument(_ weight: String, _ defaultName: String) -> Argument {
+    Argument("\(weight)_initializer", .object(category: "initializer"), .string(defaultName), "First contents of the \(weight).")
+}
+
+func regularizerArgument(_ weight: String) -> Argument {
+    Argument("\(weight)_regularizer", .optional(.object(category: "regularizer")), .null, "Penalty on the \(weight).")
+}
+
+func constraintArgument(_ weight: String) -> Argument {
+    Argument("\(weight)_constraint", .optional(.object(category: "constraint")), .null, "Projection of the \(weight) after updates.")
+}
+
+let activationArgument = Argument(
+    "activation", .optional(.object(category: "activation")), .null, "Function applied to the result; none where null.")
+
+let dataFormatArgument = Argument(
+    "data_format", .optional(.choice(["channels_last", "channels_first"])), .null,
+    "Whether channels are the last axis, the default, or the second.")

@@ -1,0 +1,92 @@
+import DLBase
+import DLGraph
+import DLOps
+
+/// Combines several inputs element by element.
+package class Merging: Layer {
+    override package var inputCount: Int? { nil }
+
+    func combine(_ a: Value, _ b: Value) throws -> Value { a }
+    func finish(_ result: Value, _ count: Int) throws -> Value { result }
+    var exactCount: Int? { nil }
+
+    override package func build(_ inputShapes: [[Int?]]) throws { try checkInput(inputShapes) }
+
+    override package func checkInput(_ shapes: [[Int?]]) throws {
+        guard shapes.count >= 2, exactCount == nil || shapes.count == exactCount else {
+            throw DLError(
+                .argument, "[\(className)] takes \(exactCount.map { "exactly \($0)" } ?? "at least 2") inputs. "
+                    + "Received: \(shapes.count)")
+        }
+    }
+
+    override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
+        var result = inputs[0]
+        for input in inputs.dropFirst() { result = try combine(result, input) }
+        return [try finish(result, inputs.count)]
+    }
+
+    fileprivate static func declare(
+        _ name: String, _ summary: String, _ formula: String, make: @escaping @Sendable (Arguments) -> Layer
+    ) -> Declaration<Layer> {
+        layerDeclaration(
+            name, summary, formula: formula, source: "Keras, keras.layers.\(name)",
+            shapes: "inputs that broadcast together, output their common shape",
+            example: """
+                local dl = require "dl"
+                print(dl.layers.\(name)(){ dl.tensor{ 1, 2 }, dl.tensor{ 3, 5 } })
+                """, make: make)
+    }
+}
+
+package final class Add: Merging {
+    static let declaration = declare("Add", "The sum of its inputs.", "a + b + ...") { Add($0) }
+    override func combine(_ a: Value, _ b: Value) throws -> Value { try add(a, b) }
+}
+
+package final class Subtract: Merging {
+    static let declaration = declare("Subtract", "The difference of two inputs.", "a - b") { Subtract($0) }
+    override var exactCount: Int? { 2 }
+    override func combine(_ a: Value, _ b: Value) throws -> Value { try subtract(a, b) }
+}
+
+package final class Multiply: Merging {
+    static let declaration = declare("Multiply", "The product of its inputs.", "a b ...") { Multiply($0) }
+    override func combine(_ a: Value, _ b: Value) throws -> Value { try multiply(a, b) }
+}
+
+package final class Average: Merging {
+    static let declaration = declare("Average", "The mean of its inputs.", "(a + b + ...) / n") { Average($0) }
+    override func combine(_ a: Value, _ b: Value) throws -> Value { try add(a, b) }
+    override func finish(_ result: Value, _ count: Int) throws -> Value {
+        try divide(result, constant(Double(count), like: result))
+    }
+}
+
+package final class Maximum: Merging {
+    static let declaration = declare("Maximum", "The largest of its inputs.", "max(a, b, ...)") { Maximum($0) }
+    override func combine(_ a: Value, _ b: Value) throws -> Value { try maximum(a, b) }
+}
+
+package final class Minimum: Merging {
+    static let declaration = declare("Minimum", "The smallest of its inputs.", "min(a, b, ...)") { Minimum($0) }
+    override func combine(_ a: Value, _ b: Value) throws -> Value { try minimum(a, b) }
+}
+
+package final class Concatenate: Layer {
+    static let declaration = layerDeclaration(
+        "Concatenate", "Puts its inputs one after another along an axis.", source: "Keras, keras.layers.Concatenate",
+        shapes: "inputs equal but for one axis, output with the sum of their sizes there",
+        example: """
+            local dl = require "dl"
+            print(dl.layers.Concatenate(){ dl.zeros{ 2, 3 }, dl.ones{ 2, 1 } }.shape)
+            """,
+        arguments: [Argument("axis", .axis, -1, "The axis.")]
+    ) { Concatenate($0) }
+
+    override package var inputCount: Int? { nil }
+
+    override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
+        try Operations.apply("concatenate", inputs, attributes: ["axis": arguments["axis"]])
+    }
+}

@@ -1,0 +1,49 @@
+import DLBase
+import DLGraph
+import DLOps
+import DLTensor
+
+/// An operation applied to symbolic tensors, as a layer of the model: `x + y`, `dl.ops.relu(x)`.
+///
+/// Operands that are numbers are kept with it.
+package final class OperationLayer: Layer {
+    static let declaration = layerDeclaration(
+        "OperationLayer", "An operation on symbolic tensors; made by applying the operation to them.",
+        shapes: "as the operation says",
+        example: """
+            local dl = require "dl"
+            local x = dl.layers.Input{ shape = { 3 } }
+            print(dl.Model{ inputs = x, outputs = x * 2 }:predict(dl.ones{ 1, 3 }))
+            """,
+        arguments: [
+            Argument("operation", .string, nil, "The operation's name."),
+            Argument("attributes", .any, .null, "Its attributes."),
+        ]
+    ) { arguments in
+        let operation = try Operations.registry.declaration(arguments.string("operation"))
+            .make(config: arguments["attributes"])
+        return OperationLayer(operation, arguments)
+    }
+
+    private let operation: any Operation
+
+    private init(_ operation: any Operation, _ arguments: Arguments) {
+        self.operation = operation
+        super.init(arguments)
+    }
+
+    convenience init(_ operation: any Operation) {
+        var values = JSONObject()
+        values["name"] = .string(Naming.unique(operation.name))
+        values["trainable"] = .bool(true)
+        values["operation"] = .string(operation.name)
+        values["attributes"] = operation.attributes
+        self.init(operation, Arguments(owner: "OperationLayer", values: values))
+    }
+
+    override package var inputCount: Int? { nil }
+
+    override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
+        try DLGraph.apply(operation, to: inputs)
+    }
+}

@@ -1,0 +1,136 @@
+import DLBase
+import DLGraph
+import DLOps
+
+private let poolingShapes =
+    "input (batch, height, width, channels), output (batch, new height, new width, channels): "
+    + "\"valid\" gives floor((h - pool) / s) + 1, \"same\" gives ceil(h / s)"
+
+private func poolingExample(_ name: String) -> String {
+    """
+    local dl = require "dl"
+    local x = dl.tensor{ 12, 20, 30, 0, 8, 12, 2, 0, 34, 70, 37, 4, 112, 100, 25, 12 }:reshape{ 1, 4, 4, 1 }
+    print(dl.layers.\(name){ pool_size = 2 }(x):reshape{ 2, 2 })
+    """
+}
+
+private let poolingArguments = [
+    Argument("pool_size", .size(minimum: 1), [2, 2], "Height and width of the window."),
+    Argument("strides", .optional(.size(minimum: 1)), .null, "Steps from one window to the next; the window's size where null."),
+    Argument("padding", .choice(["valid", "same"]), "valid", "Whether windows may reach over the border; what lies outside does not count."),
+    dataFormatArgument, Argument("ceil_mode", .bool, false, "Always false."),
+]
+
+/// What maximum and average have in common.
+package class Pooling2D: Layer {
+    private let poolSize: [Int]
+    private let strides: [Int]
+
+    init(checked arguments: Arguments) throws {
+        poolSize = try arguments.sizes("pool_size", 2)
+        strides = arguments.has("strides") ? try arguments.sizes("strides", 2) : poolSize
+        if arguments.bool("ceil_mode") {
+            throw DLError(.unsupported, "[\(arguments.owner)] 'ceil_mode' is not supported")
+        }
+        super.init(arguments)
+    }
+
+    func pool(_ x: Value, _ size: [Int], _ strides: [Int], _ padding: Padding) throws -> Value { x }
+
+    override package func build(_ inputShapes: [[Int?]]) throws { try checkInput(inputShapes) }
+
+    override package func checkInput(_ shapes: [[Int?]]) throws {
+        guard shapes[0].count == 4 else {
+            throw DLError(
+                .shape, "[\(className)] the input must have four axes, (batch, height, width, channels). "
+                    + "Received: input \(Shape.text(shapes[0]))")
+        }
+    }
+
+    override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
+        let first = arguments.optionalString("data_format") == "channels_first"
+        let x = first ? try transpose(inputs[0], [0, 2, 3, 1]) : inputs[0]
+        let y = try pool(x, poolSize, strides, arguments.string("padding") == "same" ? .same : .valid)
+        return [first ? try transpose(y, [0, 3, 1, 2]) : y]
+    }
+}
+
+package final class MaxPooling2D: Pooling2D {
+    static let declaration = layerDeclaration(
+        "MaxPooling2D", aliases: ["MaxPool2D"], "The largest number of each window.", formula: "y = max over the window of x",
+        source: "Keras, keras.layers.MaxPooling2D", shapes: poolingShapes, example: poolingExample("MaxPooling2D"),
+        arguments: poolingArguments
+    ) { try MaxPooling2D(checked: $0) }
+
+    override func pool(_ x: Value, _ size: [Int], _ strides: [Int], _ padding: Padding) throws -> Value {
+        try maxPool(x, poolSize: size, strides: strides, padding: padding)
+    }
+}
+
+package final class AveragePooling2D: Pooling2D {
+    static let declaration = layerDeclaration(
+        "AveragePooling2D", aliases: ["AvgPool2D"], "The mean of each window.", formula: "y = mean over the window of x",
+        source: "Keras, keras.layers.AveragePooling2D", shapes: poolingShapes, example: poolingExample("AveragePooling2D"),
+        arguments: poolingArguments
+    ) { try AveragePooling2D(checked: $0) }
+
+    override func pool(_ x: Value, _ size: [Int], _ strides: [Int], _ padding: Padding) throws -> Value {
+        try averagePool(x, poolSize: size, strides: strides, padding: padding)
+    }
+}
+
+/// What global maximum and average have in common.
+package class GlobalPooling2D: Layer {
+    func reduce(_ x: Value, axes: [Int], keepDims: Bool) throws -> Value { x }
+
+    override package func build(_ inputShapes: [[Int?]]) throws { try checkInput(inputShapes) }
+
+    override package func checkInput(_ shapes: [[Int?]]) throws {
+        guard shapes[0].count == 4 else {
+            throw DLError(
+                .shape, "[\(className)] the input must have four axes, (batch, height, width, channels). "
+                    + "Received: input \(Shape.text(shapes[0]))")
+        }
+    }
+
+    override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
+        let axes = arguments.optionalString("data_format") == "channels_first" ? [2, 3] : [1, 2]
+        return [try reduce(inputs[0], axes: axes, keepDims: arguments.bool("keepdims"))]
+    }
+}
+
+private let globalArguments = [
+    dataFormatArgument, Argument("keepdims", .bool, false, "Whether the spatial axes stay, with size 1."),
+]
+private let globalShapes = "input (batch, height, width, channels), output (batch, channels)"
+
+private func globalExample(_ name: String) -> String {
+    """
+    local dl = require "dl"
+    print(dl.layers.\(name)()(dl.ones{ 2, 4, 4, 3 }).shape)
+    """
+}
+
+package final class GlobalAveragePooling2D: GlobalPooling2D {
+    static let declaration = layerDeclaration(
+        "GlobalAveragePooling2D", aliases: ["GlobalAvgPool2D"], "The mean of each channel over the whole picture.",
+        source: "Lin et al., Network in network, 2013", shapes: globalShapes,
+        example: globalExample("GlobalAveragePooling2D"), arguments: globalArguments
+    ) { GlobalAveragePooling2D($0) }
+
+    override func reduce(_ x: Value, axes: [Int], keepDims: Bool) throws -> Value {
+        try mean(x, axes: axes, keepDims: keepDims)
+    }
+}
+
+package final class GlobalMaxPooling2D: GlobalPooling2D {
+    static let declaration = layerDeclaration(
+        "GlobalMaxPooling2D", aliases: ["GlobalMaxPool2D"], "The largest number of each channel over the whole picture.",
+        source: "Keras, keras.layers.GlobalMaxPooling2D", shapes: globalShapes,
+        example: globalExample("GlobalMaxPooling2D"), arguments: globalArguments
+    ) { GlobalMaxPooling2D($0) }
+
+    override func reduce(_ x: Value, axes: [Int], keepDims: Bool) throws -> Value {
+        try max(x, axes: axes, keepDims: keepDims)
+    }
+}

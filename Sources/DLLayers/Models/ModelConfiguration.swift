@@ -1,0 +1,240 @@
+import DLBase
+import DLGraph
+import DLTensor
+
+/// Models as JSON in Keras's form: what `model.to_json()` writes and `model_from_json` reads.
+extension Layer {
+    /// A layer or model from {"class_name": ..., "config": {...}}.
+    package static func deserialize(_ json: JSON, depth: Int = 0) throws -> Layer {
+        guard depth < 64 else { throw DLError(.format, "[from_json] models are nested more than 64 deep") }
+        guard let className = json["class_name"]?.stringValue else {
+            throw DLError(
+                .format, "[from_json] a layer is {\"class_name\": ..., \"config\": {...}}. "
+                    + "Received: \(brief(json))")
+        }
+        let config = json["config"] ?? [:]
+        switch className {
+        case "Sequential": return try Sequential.readStack(config, depth)
+        case "Functional", "Model": return try Model.readGraph(config, depth)
+        default: break
+        }
+        if let factory = CustomLayers.factory(className) { return try factory(config) }
+        if Layers.registry.find(className) == nil {
+            var message = "[from_json] there is no layer class '\(className)'"
+            if let near = nearestName(to: className, in: Layers.registry.names + CustomLayers.names) {
+                message += "; did you mean '\(near)'?"
+            } else {
+                message += "; register it first if it is your own"
+            }
+            throw DLError(.notFound, message)
+        }
+        return try Layers.make(className, config)
+    }
+}
+
+private func brief(_ json: JSON) -> String {
+    let text = json.canonicalText
+    return text.count <= 80 ? text : text.prefix(77) + "..."
+}
+
+extension Model {
+    func modelConfig() throws -> JSONObject {
+        if let sequential = self as? Sequential { return try sequential.stackConfig() }
+        var config = JSONObject()
+        config["name"] = .string(name)
+        config["trainable"] = .bool(trainable)
+        let positions = nodePositions()
+        config["layers"] = .array(try layers.map { try layerConfig($0, positions) })
+        config["input_layers"] = .array(inputs.map { history($0, positions) })
+        config["output_layers"] = .array(outputs.map { history($0, positions) })
+        config["output_names"] = .array(outputNames.map { .string($0) })
+        return config
+    }
+
+    /// Which use of its layer each node of this model is, among the uses in this model.
+    private func nodePositions() -> [ObjectIdentifier: Int] {
+        var counts: [ObjectIdentifier: Int] = [:]
+        var positions: [ObjectIdentifier: Int] = [:]
+        for input in inputs {
+            if let node = input.kerasTensor?.node { positions[ObjectIdentifier(node)] = 0 }
+        }
+        for node in graph {
+            let key = ObjectIdentifier(node.layer)
+            positions[ObjectIdentifier(node)] = counts[key, default: 0]
+            counts[key, default: 0] += 1
+        }
+        return positions
+    }
+
+    private func history(_ value: Value, _ positions: [ObjectIdentifier: Int]) -> JSON {
+        guard let tensor = value.kerasTensor else { return .null }
+        return [
+            .string(tensor.node.layer.name), .int(Int64(positions[ObjectIdentifier(tensor.node)] ?? 0)),
+            .int(Int64(tensor.index)),
+        ]
+    }
+
+    private func layerConfig(_ layer: Layer, _ positions: [ObjectIdentifier: Int]) throws -> JSON {
+        guard var object = try layer.serialized().objectValue else { return .null }
+        object["name"] = .string(layer.name)
+        var uses: [JSON] = []
+        for node in graph where node.layer === layer {
+            let arguments = try node.inputs.map { try argument($0, positions) }
+            var keywords = JSONObject()
+            if let training = node.training { keywords["training"] = .bool(training) }
+            let multiple = layer.inputCount != 1 && !(layer is OperationLayer)
+            uses.append([
+                "args": .array(multiple ? [.array(arguments)] : arguments), "kwargs": .object(keywords),
+            ])
+        }
+        object["inbound_nodes"] = .array(uses)
+        return .object(object)
+    }
+
+    private func argument(_ value: Value, _ positions: [ObjectIdentifier: Int]) throws -> JSON {
+        if let tensor = value.kerasTensor {
+            let shape: [JSON] = tensor.spec.shape.map { $0.map { .int(Int64($0)) } ?? .null }
+            return [
+                "class_name": "__keras_tensor__",
+                "config": [
+                    "shape": .array(shape), "dtype": .string(tensor.spec.type.name),
+                    "keras_history": history(value, positions),
+                ],
+            ]
+        }
+        let tensor = try value.tensor("to_json")
+        guard tensor.count <= 1 << 16 else {
+            throw DLError(
+                .unsupported, "[to_json] a tensor of \(tensor.count) elements is an operand in model '\(name)'; "
+                    + "make it a weight of a layer")
+        }
+        return [
+            "class_name": "__tensor__",
+            "config": [
+                "shape": .array(tensor.shape.sizes.map { .int(Int64($0)) }), "dtype": .string(tensor.type.name),
+                "value": .array(tensor.numbers.map { .double($0) }),
+            ],
+        ]
+    }
+
+    // MARK: Reading
+
+    static func readGraph(_ config: JSON, _ depth: Int) throws -> Model {
+        func damaged(_ what: String) -> DLError { DLError(.format, "[from_json] model: \(what)") }
+        guard let entries = config["layers"]?.arrayValue else { throw damaged("\"layers\" is missing") }
+        var layers: [String: Layer] = [:]
+        var pending: [(layer: Layer, uses: [JSON])] = []
+        /// Outputs of each use of each layer, as they become known.
+        var results: [String: [[Value]]] = [:]
+        for entry in entries {
+            let layer = try Layer.deserialize(entry, depth: depth + 1)
+            let name = entry["name"]?.stringValue ?? entry["config"]?["name"]?.stringValue ?? layer.name
+            guard layers[name] == nil else { throw damaged("two layers are called '\(name)'") }
+            layer.rename(name)
+            layers[name] = layer
+            if let input = layer as? InputLayer {
+                results[name] = [[try input.output()]]
+            } else {
+                pending.append((layer, entry["inbound_nodes"]?.arrayValue ?? []))
+            }
+        }
+        func tensor(_ history: JSON) throws -> Value? {
+            guard let parts = history.arrayValue, parts.count >= 3, let name = parts[0].stringValue,
+                let node = parts[1].intValue, let index = parts[2].intValue
+            else { throw damaged("a tensor is [layer, node, index]. Received: \(brief(history))") }
+            guard layers[name] != nil else { throw damaged("there is no layer '\(name)'") }
+            guard let uses = results[name], uses.indices.contains(node) else { return nil }
+            guard uses[node].indices.contains(index) else { throw damaged("layer '\(name)' has no output \(index)") }
+            return uses[node][index]
+        }
+        func operand(_ json: JSON) throws -> [Value]? {
+            if let list = json.arrayValue {
+                var values: [Value] = []
+                for item in list {
+                    guard let part = try operand(item) else { return nil }
+                    values += part
+                }
+                return values
+            }
+            switch json["class_name"]?.stringValue {
+            case "__keras_tensor__":
+                return try tensor(json["config"]?["keras_history"] ?? .null).map { [$0] }
+            case "__tensor__":
+                guard let sizes = json["config"]?["shape"]?.arrayValue,
+                    let numbers = json["config"]?["value"]?.arrayValue?.compactMap(\.doubleValue),
+                    let type = json["config"]?["dtype"]?.stringValue.flatMap(ElementType.init(name:))
+                else { throw damaged("an operand is damaged") }
+                let shape = try Shape(checked: sizes.compactMap(\.intValue))
+                guard shape.count == numbers.count else { throw damaged("an operand has the wrong number of elements") }
+                let value = try Tensor(uninitialized: shape, type)
+                for (index, number) in numbers.enumerated() { value.setNumber(number, at: index) }
+                return [Value(value)]
+            default:
+                throw damaged("an argument of a layer is no tensor. Received: \(brief(json))")
+            }
+        }
+        // Uses come in no particular order; each round places those whose inputs are known.
+        var places = [Int](repeating: 0, count: pending.count)
+        var progress = true
+        while progress {
+            progress = false
+            for (position, (layer, uses)) in pending.enumerated() {
+                while places[position] < uses.count {
+                    let use = uses[places[position]]
+                    guard let inputs = try operand(use["args"] ?? .null) else { break }
+                    let training = use["kwargs"]?["training"]?.boolValue
+                    results[layer.name, default: []].append(try layer.apply(inputs, training: training))
+                    places[position] += 1
+                    progress = true
+                }
+            }
+        }
+        for (position, (layer, uses)) in pending.enumerated() where places[position] < uses.count {
+            throw damaged("the inputs of layer '\(layer.name)' cannot be worked out")
+        }
+        func ends(_ key: String) throws -> [Value] {
+            // Outputs given as a table by name stand as one.
+            guard var list = config[key]?.arrayValue ?? config[key]?.objectValue?.values, !list.isEmpty else { throw damaged("\"\(key)\" is missing") }
+            // A single tensor may stand without brackets.
+            if list[0].stringValue != nil { list = [.array(list)] }
+            return try list.map { item in
+                guard let value = try tensor(item) else { throw damaged("\"\(key)\" names a tensor that is not there") }
+                return value
+            }
+        }
+        let model = try Model(
+            inputs: ends("input_layers"), outputs: ends("output_layers"), name: config["name"]?.stringValue,
+            outputNames: config["output_names"]?.arrayValue?.compactMap(\.stringValue) ?? config["output_layers"]?.objectValue?.keys)
+        // Symbolic tensors are kept by the model; the table held them until here.
+        withExtendedLifetime(results) {}
+        if config["trainable"]?.boolValue == false { model.trainable = false }
+        return model
+    }
+}
+
+extension Sequential {
+    func stackConfig() throws -> JSONObject {
+        var config = JSONObject()
+        config["name"] = .string(name)
+        config["trainable"] = .bool(trainable)
+        config["dtype"] = .string(dtype.name)
+        config["layers"] = .array(try stackedLayers.map { try $0.serialized() })
+        if let shape = inputs.first?.partialShape {
+            config["build_input_shape"] = .array(shape.map { $0.map { .int(Int64($0)) } ?? .null })
+        }
+        return config
+    }
+
+    static func readStack(_ config: JSON, _ depth: Int) throws -> Sequential {
+        guard let entries = config["layers"]?.arrayValue else {
+            throw DLError(.format, "[from_json] Sequential: \"layers\" is missing")
+        }
+        let model = Sequential(name: config["name"]?.stringValue)
+        for entry in entries { try model.add(Layer.deserialize(entry, depth: depth + 1)) }
+        if model.inputs.isEmpty, !entries.isEmpty, let shape = config["build_input_shape"]?.arrayValue {
+            try model.buildIfNeeded([shape.map(\.intValue)])
+        }
+        if config["trainable"]?.boolValue == false { model.trainable = false }
+        return model
+    }
+}

@@ -1,0 +1,219 @@
+import DLBase
+import DLGraph
+import DLLayers
+import DLTensor
+
+/// How to train.
+package struct FitOptions {
+    package var epochs = 1
+    package var batchSize = 32
+    package var shuffle = true
+    package var initialEpoch = 0
+    package var stepsPerEpoch: Int?
+    package var validationSplit = 0.0
+    package var validationData: TrainingData?
+    package var validationSteps: Int?
+    package var validationBatchSize: Int?
+    package var validationFrequency = 1
+    package var classWeights: [Double]?
+    package var callbacks: [Callback] = []
+
+    package init() {}
+
+    func checked() throws -> FitOptions {
+        func require(_ condition: Bool, _ name: String, _ expectation: String, _ value: Int) throws {
+            guard condition else { throw DLError(.argument, "[fit] '\(name)' must be \(expectation). Received: \(value)") }
+        }
+        try require(epochs >= 1, "epochs", "at least 1", epochs)
+        try require(batchSize >= 1, "batch_size", "at least 1", batchSize)
+        try require(initialEpoch >= 0, "initial_epoch", "at least 0", initialEpoch)
+        try require(stepsPerEpoch.map { $0 >= 1 } ?? true, "steps_per_epoch", "at least 1", stepsPerEpoch ?? 0)
+        try require(validationSteps.map { $0 >= 1 } ?? true, "validation_steps", "at least 1", validationSteps ?? 0)
+        try require(validationBatchSize.map { $0 >= 1 } ?? true, "validation_batch_size", "at least 1", validationBatchSize ?? 0)
+        try require(validationFrequency >= 1, "validation_freq", "at least 1", validationFrequency)
+        return self
+    }
+}
+
+/// Something that has happened in training.
+package struct FitEvent {
+    package enum Kind: Int32, Sendable {
+        case trainBegin = 1
+        case epochBegin = 2
+        case batchBegin = 3
+        case batchEnd = 4
+        case testBegin = 5
+        case testEnd = 6
+        case epochEnd = 7
+        case trainEnd = 8
+    }
+
+    package let kind: Kind
+    package let epoch: Int
+    package let epochs: Int
+    package let step: Int
+    package let steps: Int
+    package let logs: Logs
+}
+
+/// A training run that advances from event to event. Nothing happens between two calls of `next`.
+package final class FitSession: TrainingControl {
+    package let model: Model
+    package private(set) var history: [(name: String, values: [Double])] = []
+    package private(set) var epochsRun: [Int] = []
+
+    private enum State {
+        case start, epoch, batch, step, afterBatch, validate, validateEnd, epochEnd, end, done
+    }
+
+    private let compilation: Compilation
+    private let options: FitOptions
+    private let data: TrainingData
+    private let validation: TrainingData?
+    private let batcher: Batcher
+    private let save: (Model, String, Bool) throws -> Void
+    private var state = State.start
+    private var epoch: Int
+    private var step = 0
+    private var order: [Int]?
+    /// The next batch of the data: with `stepsPerEpoch` an epoch goes on where the last one ended, as in Keras.
+    private var position = 0
+    private var random = GlobalRandom.nextStream()
+    private var stopping = false
+    private var logs = Logs()
+
+    /// Checks data and options; the model is not touched. `save` writes the model for checkpoints.
+    package init(
+        _ model: Model, _ data: TrainingData, _ options: FitOptions,
+        save: @escaping (Model, String, Bool) throws -> Void
+    ) throws {
+        self.model = model
+        self.options = try options.checked()
+        self.save = save
+        compilation = try model.requireCompilation("fit")
+        var training = try data.checked("fit", model, needsTargets: true)
+        var held = try options.validationData?.checked("fit: validation_data", model, needsTargets: true)
+        if options.validationSplit != 0, held == nil {
+            let (first, last) = try training.split(options.validationSplit)
+            training = first
+            held = last
+        }
+        if let weights = options.classWeights {
+            training = try training.weighted(byClass: weights, labelBase: compilation.options.labelBase)
+        }
+        self.data = training
+        validation = held
+        batcher = Batcher(training, batchSize: options.batchSize)
+        epoch = options.initialEpoch
+    }
+
+    private var steps: Int { options.stepsPerEpoch ?? batcher.steps }
+
+    package func stop() { stopping = true }
+
+    package func save(_ path: String, weightsOnly: Bool) throws { try save(model, path, weightsOnly) }
+
+    /// Works until the next event; nil when training has ended. After an error the run is over.
+    package func next() throws -> FitEvent? {
+        do {
+            return try advance()
+        } catch {
+            state = .done
+            throw error
+        }
+    }
+
+    private func event(_ kind: FitEvent.Kind) -> FitEvent {
+        FitEvent(kind: kind, epoch: epoch, epochs: options.epochs, step: step, steps: steps, logs: logs)
+    }
+
+    private func advance() throws -> FitEvent? {
+        switch state {
+        case .start:
+            for callback in options.callbacks { try callback.onTrainBegin(self) }
+            state = .epoch
+            return event(.trainBegin)
+        case .epoch:
+            guard epoch < options.epochs, !stopping else {
+                state = .end
+                return try advance()
+            }
+            step = 0
+            logs = Logs()
+            if options.stepsPerEpoch == nil { position = 0 }
+            try compilation.resetMetrics()
+            for callback in options.callbacks { try callback.onEpochBegin(epoch, self) }
+            state = .batch
+            return event(.epochBegin)
+        case .batch:
+            state = .step
+            return event(.batchBegin)
+        case .step:
+            if position >= batcher.steps { position = 0 }
+            if position == 0 { order = options.shuffle ? random.permutation(data.count) : nil }
+            let batch = try batcher.batch(position, order: order)
+            position += 1
+            try StepRunner(model: model, compilation: compilation).run(.train, batch)
+            collect("")
+            for callback in options.callbacks { try callback.onBatchEnd(step, logs, self) }
+            state = .afterBatch
+            return event(.batchEnd)
+        case .afterBatch:
+            step += 1
+            if step < steps, !stopping {
+                state = .batch
+            } else {
+                let due = validation != nil && (epoch + 1) % options.validationFrequency == 0 && !stopping
+                state = due ? .validate : .epochEnd
+            }
+            return try advance()
+        case .validate:
+            state = .validateEnd
+            return event(.testBegin)
+        case .validateEnd:
+            if let validation {
+                let results = try model.evaluate(
+                    validation, batchSize: options.validationBatchSize ?? options.batchSize, steps: options.validationSteps)
+                for (name, value) in zip(compilation.names, results) { logs["val_" + name] = value }
+            }
+            state = .epochEnd
+            return event(.testEnd)
+        case .epochEnd:
+            for callback in options.callbacks { try callback.onEpochEnd(epoch, &logs, self) }
+            record()
+            let done = event(.epochEnd)
+            epoch += 1
+            state = .epoch
+            return done
+        case .end:
+            for callback in options.callbacks { try callback.onTrainEnd(self) }
+            state = .done
+            return event(.trainEnd)
+        case .done:
+            return nil
+        }
+    }
+
+    private func collect(_ prefix: String) {
+        for (name, value) in zip(compilation.names, compilation.results()) { logs[prefix + name] = value }
+    }
+
+    private func record() {
+        epochsRun.append(epoch)
+        for (name, value) in zip(logs.names, logs.values) {
+            if let index = history.firstIndex(where: { $0.name == name }) {
+                history[index].values.append(value)
+            } else {
+                history.append((name, [value]))
+            }
+        }
+    }
+
+    /// {"epoch": [...], "loss": [...], ...}.
+    package var historyJSON: JSON {
+        var object = JSONObject()
+        object["epoch"] = .array(epochsRun.map { .int(Int64($0)) })
+        for (name, values) in history { object[name] = .array(values.map { .double($0) }) }
+        return .object(object)
+    }
+}

@@ -1,0 +1,54 @@
+-- dl.metrics: metric objects with update, result and reset.
+
+local core = ...
+local arguments = core.use "arguments"
+local declared = core.use "declared"
+local tensor = core.use "tensor"
+local fail, kind_of = core.fail, arguments.kind_of
+
+core.use "losses"
+
+local methods = core.class("dl.Metric").methods
+
+--- Takes in a batch. Mean and Sum take their values alone.
+function methods.update(metric, y_true, y_pred, sample_weight)
+  arguments.self(metric, "dl.Metric", "update")
+  if y_true == nil then fail("ARGUMENT", "metric:update(y_true, y_pred) takes tensors, got nil") end
+  core.metric_update(metric, tensor.from(y_true, "y_true"), y_pred ~= nil and tensor.from(y_pred, "y_pred") or nil, sample_weight)
+end
+methods.update_state = methods.update
+
+--- What the batches so far give: a number, or a tensor for metrics of several.
+function methods.result(metric)
+  arguments.self(metric, "dl.Metric", "result")
+  local result = core.metric_result(metric)
+  return core.size(result) == 1 and core.item(result) or result
+end
+
+function methods.reset(metric)
+  arguments.self(metric, "dl.Metric", "reset")
+  core.metric_reset(metric)
+end
+methods.reset_state = methods.reset
+
+--- metric(y_true, y_pred): takes in the batch and gives the result so far.
+core.metamethod("dl.Metric", "__call", function(metric, ...)
+  methods.update(metric, ...)
+  return methods.result(metric)
+end)
+
+return declared.namespace("dl.metrics", "metric", function(declaration, name)
+  return declared.constructor("dl.metrics", declaration, function(...)
+    local positions, options = declared.sort(declaration, ...)
+    return core.metric(name, core.losses.with_label_base(declaration,
+      declared.configure(declaration, name, positions, options)))
+  end)
+end, {
+  ConfusionMatrix = core.use "confusion",
+
+  --- A metric written in Lua, the mean of what the function gives for each sample.
+  custom = function(f, name)
+    if type(f) ~= "function" then fail("ARGUMENT", "a metric must be a function, got " .. kind_of(f)) end
+    return core.metric_custom(name or "custom_metric", f)
+  end,
+})

@@ -1,0 +1,191 @@
+-- dl.ops: every operation of the library, as dl.ops.name(...) and as t:name(...).
+
+local core = ...
+local arguments = core.use "arguments"
+local declared = core.use "declared"
+local fail, kind_of = core.fail, arguments.kind_of
+
+local tensor_class = core.class "dl.Tensor"
+
+local function is_tensor(value) return core.kind(value) == "dl.Tensor" end
+
+local function is_input(value)
+  return is_tensor(value) or type(value) == "table" and (is_tensor(value[1]) or value[1] == nil and next(value) == nil)
+end
+
+local function is_options(value)
+  if type(value) ~= "table" or getmetatable(value) ~= nil then return false end
+  for key in pairs(value) do
+    if type(key) == "string" then return true end
+  end
+  return false
+end
+
+local zero_based = { axis = true, axes = true, index = true }
+
+-- Results that are positions count from 1, symbolic ones too.
+local function shift(result)
+  return (core.apply("add", { result, 1 }))
+end
+
+-- Positions in tensors count from 1 as well; from the end they count from -1 in the library too.
+local function shift_inputs(name, inputs, kinds)
+  for place, kind in ipairs(kinds) do
+    local given = inputs[place]
+    if kind == "index" and given ~= nil then
+      if not is_tensor(given) then given = core.tensor(given, "i32") end
+      if name ~= "one_hot" and core.tensor_kind(given) ~= "symbolic"
+        and core.item((core.apply("any", { (core.apply("equal", { given, 0 })) }))) then
+        fail("RANGE", ("%s: position 0; positions count from 1, and from the end with -1"):format(name))
+      end
+      local from_end = core.apply("less", { given, 0 })
+      inputs[place] = core.apply("where", { from_end, given, (core.apply("subtract", { given, 1 })) })
+    end
+  end
+end
+
+local function define(declaration)
+  local name, names = declaration.name, declaration.inputs or {}
+  local several = declaration.variadic or not declaration.inputs
+  local wanted = several and math.huge or #names
+  local note
+  for _, argument in ipairs(declaration.arguments) do
+    if zero_based[argument.kind] then note = "(axes and positions in this message count from 0)" end
+  end
+
+  return function(...)
+    local count, options = select("#", ...), nil
+    if count > 0 and is_options((select(count, ...))) then
+      options = select(count, ...)
+      count = count - 1
+    end
+    local inputs, place = {}, 1
+    -- Tensors first, in order or in a list.
+    while place <= count and #inputs < wanted and is_input((select(place, ...))) do
+      local value = select(place, ...)
+      if is_tensor(value) then
+        inputs[#inputs + 1] = value
+      else
+        for _, entry in ipairs(value) do inputs[#inputs + 1] = entry end
+        if several then wanted = #inputs end
+      end
+      place = place + 1
+    end
+    if several then wanted = #inputs end
+    -- Numbers may stand for tensors that are still missing.
+    while place <= count and #inputs < wanted do
+      local value = select(place, ...)
+      if type(value) ~= "number" and type(value) ~= "boolean" and type(value) ~= "table" then
+        fail("ARGUMENT", ("'%s' of %s must be a tensor or a number, got %s"):format(names[#inputs + 1], name, kind_of(value)))
+      end
+      inputs[#inputs + 1] = value
+      place = place + 1
+    end
+    if options then
+      for at = #inputs + 1, #names do
+        local value = not several and options[names[at]]
+        if value then inputs[at] = value end
+      end
+    end
+    if not several and #inputs < #names - (declaration.optional_inputs or 0) then
+      local listed = table.concat(names, ", ")
+      fail("ARGUMENT", ("%s takes %d tensor%s (%s), got %d"):format(name, #names, #names == 1 and "" or "s", listed, #inputs))
+    end
+    local positions = {}
+    for at = place, count do positions[#positions + 1] = select(at, ...) end
+    local first = declaration.arguments[1]
+    -- sum(x, 1, 2): loose numbers for a list.
+    if first and (first.kind == "shape" or first.kind == "axes") and #positions > 1 and type(positions[1]) == "number"
+      and type(positions[2]) == "number" then
+      positions = { positions }
+    end
+    local skip = {}
+    for _, input in ipairs(several and {} or names) do skip[input] = not declaration.places[input] or nil end
+    local config = declared.configure(declaration, name, positions, options, skip)
+    if declaration.input_kinds then shift_inputs(name, inputs, declaration.input_kinds) end
+    local kinds = declaration.result_kinds
+    if not kinds then return core.apply(name, inputs, next(config) and config or nil, note) end
+    local results = table.pack(core.apply(name, inputs, next(config) and config or nil, note))
+    for at, kind in ipairs(kinds) do
+      if kind == "index" and results[at] then results[at] = shift(results[at]) end
+    end
+    return table.unpack(results, 1, results.n)
+  end
+end
+
+local extra = {}
+
+--- Scales gradients so that the norm of all of them together is at most `norm`; false entries stay. Also gives the norm.
+function extra.clip_by_global_norm(gradients, norm)
+  if type(gradients) ~= "table" or type(norm) ~= "number" or norm <= 0 then
+    fail("ARGUMENT", "clip_by_global_norm(gradients, norm) takes a list of tensors and a positive number")
+  end
+  local total
+  for _, gradient in ipairs(gradients) do
+    if gradient then
+      local squares = (gradient * gradient):sum()
+      total = total and total + squares or squares
+    end
+  end
+  if not total then return gradients, core.tensor(0) end
+  local global = total:sqrt()
+  -- Not above 1, and exactly 1 where nothing has to be clipped.
+  local scale = norm / global:maximum(norm)
+  local clipped = {}
+  for place, gradient in ipairs(gradients) do clipped[place] = gradient and gradient * scale end
+  return clipped, global
+end
+
+local aliases = {
+  repeat_ = "repeat", dot = "matmul", mul = "multiply", sub = "subtract", div = "divide", neg = "negative", pow = "power",
+  lt = "less", le = "less_equal", gt = "greater", ge = "greater_equal", eq = "equal", ne = "not_equal",
+  clamp = "clip", t = "transpose", permute = "transpose", concat = "concatenate", to_float = false,
+}
+
+local ops = declared.namespace("dl.ops", "operation", define, extra)
+
+for alias, name in pairs(aliases) do
+  -- Made when first used, as the others are.
+  if name then extra[alias] = function(...) return ops[name](...) end end
+end
+
+--- Whether two tensors agree within rtol * |b| + atol everywhere.
+function extra.allclose(a, b, options)
+  options = arguments.options("allclose", options, { rtol = "number", atol = "number" })
+  local difference = (core.apply("abs", { (core.apply("subtract", { a, b })) }))
+  local bound = core.apply("abs", { is_tensor(b) and b or core.tensor(b) }) * (options.rtol or 1e-5) + (options.atol or 1e-8)
+  return core.item((core.apply("all", { (core.apply("less_equal", { difference, bound })) })))
+end
+
+--- Whether each element is one of the given values.
+function extra.isin(x, values)
+  if is_tensor(values) then values = core.totable(values) end
+  if type(values) == "number" then values = { values } end
+  if not is_tensor(x) or type(values) ~= "table" then fail("ARGUMENT", "isin(x, values) takes a tensor and a list of numbers") end
+  local found
+  for _, value in ipairs(values) do
+    local same = core.apply("equal", { x, value })
+    found = found and core.apply("logical_or", { found, same }) or same
+  end
+  return found or (core.apply("not_equal", { x, x }))
+end
+
+-- t:name(...) for every operation; looked up when first used.
+function tensor_class.missing(_, name)
+  local known = rawget(ops, name)
+  if not known then
+    local declaration = declared.describe("operation", name)
+    if not declaration then
+      local names = declared.names "operation"
+      for _, list in ipairs{ tensor_class.methods, tensor_class.getters, extra } do
+        for _, own in ipairs(arguments.keys(list)) do names[#names + 1] = own end
+      end
+      return fail("NOT_FOUND", ("a dl.Tensor has no method '%s'%s"):format(tostring(name), arguments.suggestion(name, names)))
+    end
+    known = ops[name]
+  end
+  tensor_class.methods[name] = known
+  return known
+end
+
+return ops

@@ -1,0 +1,32 @@
+-- Initializers, regularizers, constraints and activations: values for options of layers and optimizers.
+
+local core = ...
+local declared = core.use "declared"
+
+-- An initializer can be called with a shape: dl.initializers.HeNormal{ seed = 1 }({ 3, 4 })
+core.config_call = function(config, shape, dtype)
+  if config.category ~= "initializer" then
+    core.fail("ARGUMENT", ("a %s cannot be called"):format(tostring(config.category)))
+  end
+  return core.initialize({ class_name = config.class_name, config = config.config }, shape, dtype)
+end
+
+local options = {
+  initializers = declared.configs("dl.initializers", "initializer"),
+  regularizers = declared.configs("dl.regularizers", "regularizer"),
+  constraints = declared.configs("dl.constraints", "constraint"),
+}
+
+-- dl.activations.relu is the function, and stands for its name where an option wants one.
+options.activations = declared.namespace("dl.activations", "activation", function(_, name)
+  local layer
+  return setmetatable({ activation_name = name }, {
+    __call = function(_, x)
+      if not layer then layer = core.layer_create("Activation", { activation = name }) end
+      return core.layer_call(layer, { x })
+    end,
+    __tostring = function() return "dl.activations." .. name end,
+  })
+end)
+
+return options

@@ -1,0 +1,262 @@
+/* Layers written in Lua: the library's callbacks into them.
+ *
+ * What the library keeps is a reference to the layer's table of fields, whose metatable finds the class. It must not
+ * reach the layer's own userdata: the two would keep each other alive for ever. */
+#include "glue.h"
+
+#include <string.h>
+
+/* Pushes the layer as `self`: a userdata of its own with the fields that the reference holds. */
+static void push_self(lua_State *L, const glue_ref *ref, dl_layer *layer)
+{
+    glue_push_borrowed(L, GLUE_LAYER, layer);
+    glue_ref_push(L, ref);
+    lua_setiuservalue(L, -2, 1);
+}
+
+/* Pushes a function of the class. 0: there is none. */
+static int push_function(lua_State *L, const glue_ref *ref, const char *name)
+{
+    glue_ref_push(L, ref);
+    lua_getfield(L, -1, name);
+    lua_remove(L, -2);
+    return !lua_isnil(L, -1);
+}
+
+typedef struct build_call {
+    dl_layer *layer;
+    int32_t count;
+    const int32_t *ranks;
+    const int64_t *const *shapes;
+} build_call;
+
+static void run_build(lua_State *L, const glue_ref *ref, void *argument)
+{
+    build_call *call = argument;
+    int32_t i;
+    if (!push_function(L, ref, "build")) return;
+    push_self(L, ref, call->layer);
+    if (call->count == 1) {
+        glue_push_shape(L, call->ranks[0], call->shapes[0]);
+    } else {
+        lua_createtable(L, call->count, 0);
+        for (i = 0; i < call->count; i++) {
+            glue_push_shape(L, call->ranks[i], call->shapes[i]);
+            lua_rawseti(L, -2, i + 1);
+        }
+    }
+    lua_call(L, 2, 0);
+}
+
+static int32_t on_build(dl_layer *layer, int32_t count, const int32_t *ranks, const int64_t *const *shapes, void *payload)
+{
+    build_call call = {layer, count, ranks, shapes};
+    return glue_run(payload, run_build, &call);
+}
+
+typedef struct layer_call {
+    dl_layer *layer;
+    dl_tensor **outputs;
+    int32_t capacity;
+    int32_t *count;
+    dl_tensor *const *inputs;
+    int32_t input_count;
+    int32_t training;
+} layer_call;
+
+/* Gives the library its own reference to the tensor on top of the stack. */
+static void give(lua_State *L, dl_tensor **out)
+{
+    dl_tensor *tensor = glue_operand(L, -1, DL_FLOAT32);
+    GLUE_TRY(L, dl_tensor_retain(tensor));
+    *out = tensor;
+}
+
+/* Whether the value on top of the stack is a list of tensors. */
+static int is_list(lua_State *L)
+{
+    int list;
+    if (!lua_istable(L, -1)) return 0;
+    list = lua_rawgeti(L, -1, 1) == LUA_TUSERDATA;
+    lua_pop(L, 1);
+    return list;
+}
+
+static void run_call(lua_State *L, const glue_ref *ref, void *argument)
+{
+    layer_call *call = argument;
+    int32_t i, count = 1;
+    int list;
+    if (!push_function(L, ref, "call")) {
+        glue_fail(L, "ARGUMENT", "the layer has no function 'call'");
+        return;
+    }
+    push_self(L, ref, call->layer);
+    if (call->input_count == 1) {
+        glue_push_borrowed(L, GLUE_TENSOR, call->inputs[0]);
+    } else {
+        lua_createtable(L, call->input_count, 0);
+        for (i = 0; i < call->input_count; i++) {
+            glue_push_borrowed(L, GLUE_TENSOR, call->inputs[i]);
+            lua_rawseti(L, -2, i + 1);
+        }
+    }
+    lua_createtable(L, 0, 1);
+    if (call->training >= 0) {
+        lua_pushboolean(L, call->training);
+        lua_setfield(L, -2, "training");
+    }
+    lua_call(L, 3, 1);
+    list = is_list(L);
+    if (!lua_isuserdata(L, -1) && !lua_istable(L, -1) && lua_type(L, -1) != LUA_TNUMBER) {
+        glue_fail(L, "ARGUMENT", "'call' of the layer returned %s; expected a tensor or a list of tensors",
+                  luaL_typename(L, -1));
+        return;
+    }
+    if (list) count = (int32_t)lua_rawlen(L, -1);
+    if (count > call->capacity) {
+        glue_fail(L, "ARGUMENT", "'call' of the layer returned %d tensors, more than %d", (int)count, (int)call->capacity);
+        return;
+    }
+    for (i = 0; i < count; i++) {
+        if (list) lua_rawgeti(L, -1, i + 1);
+        else lua_pushvalue(L, -1);
+        give(L, &call->outputs[i]);
+        /* Counted one by one, so that what was given is known if a later one fails. */
+        *call->count = i + 1;
+        lua_pop(L, 1);
+    }
+}
+
+static int32_t on_call(dl_layer *layer, dl_tensor **outputs, int32_t capacity, int32_t *count, dl_tensor *const *inputs,
+                       int32_t input_count, int32_t training, void *payload)
+{
+    layer_call call = {layer, outputs, capacity, count, inputs, input_count, training};
+    int32_t failed;
+    *count = 0;
+    failed = glue_run(payload, run_call, &call);
+    if (failed) {
+        while (*count) dl_tensor_release(outputs[--*count]);
+    }
+    return failed;
+}
+
+/* layer_custom(class name, config, fields) -> layer */
+static int core_layer_custom(lua_State *L)
+{
+    static const dl_layer_callbacks callbacks = {1, 0, on_build, on_call, glue_ref_destroy};
+    const char *name = luaL_checkstring(L, 1), *config = NULL;
+    glue_box *box;
+    glue_ref *ref;
+    luaL_checktype(L, 3, LUA_TTABLE);
+    lua_settop(L, 3);
+    if (!lua_isnil(L, 2)) config = glue_json_encode(L, 2);
+    box = glue_push(L, GLUE_LAYER);
+    lua_pushvalue(L, 3);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, 3);
+    ref = glue_ref_create(L);
+    GLUE_ONCE(L, dl_layer_create_custom((dl_layer **)&box->handle, name, config, &callbacks, ref));
+    return 1;
+}
+
+typedef struct create_call {
+    dl_layer **out;
+    const char *config;
+} create_call;
+
+static void run_create(lua_State *L, const glue_ref *ref, void *argument)
+{
+    create_call *call = argument;
+    dl_layer *layer;
+    glue_ref_push(L, ref);
+    glue_json_decode(L, call->config ? call->config : "{}");
+    lua_call(L, 1, 1);
+    layer = glue_layer(L, -1);
+    GLUE_TRY(L, dl_layer_retain(layer));
+    *call->out = layer;
+}
+
+static int32_t on_create(dl_layer **out, const char *config, void *payload)
+{
+    create_call call = {out, config};
+    *out = NULL;
+    return glue_run(payload, run_create, &call);
+}
+
+/* layer_register(class name, function(config) -> layer) */
+static int core_layer_register(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    glue_ref *ref;
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    ref = glue_ref_create(L);
+    GLUE_ONCE(L, dl_layer_register(name, on_create, glue_ref_destroy, ref));
+    return 0;
+}
+
+/* ---- Losses and metrics -------------------------------------------------------------------------------------- */
+
+typedef struct objective_call {
+    dl_tensor **out;
+    dl_tensor *y_true, *y_pred;
+} objective_call;
+
+static void run_objective(lua_State *L, const glue_ref *ref, void *argument)
+{
+    objective_call *call = argument;
+    glue_ref_push(L, ref);
+    glue_push_borrowed(L, GLUE_TENSOR, call->y_true);
+    glue_push_borrowed(L, GLUE_TENSOR, call->y_pred);
+    lua_call(L, 2, 1);
+    if (!lua_isuserdata(L, -1) && lua_type(L, -1) != LUA_TNUMBER) {
+        glue_fail(L, "ARGUMENT", "a loss or metric returned %s; expected a tensor or a number", luaL_typename(L, -1));
+        return;
+    }
+    give(L, call->out);
+}
+
+static int32_t on_objective(dl_tensor **out, dl_tensor *y_true, dl_tensor *y_pred, void *payload)
+{
+    objective_call call = {out, y_true, y_pred};
+    *out = NULL;
+    return glue_run(payload, run_objective, &call);
+}
+
+/* loss_custom(name, function(y_true, y_pred)) */
+static int core_loss_custom(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    glue_box *box;
+    glue_ref *ref;
+    luaL_checkany(L, 2);
+    box = glue_push(L, GLUE_LOSS);
+    lua_pushvalue(L, 2);
+    ref = glue_ref_create(L);
+    GLUE_ONCE(L, dl_loss_create_custom((dl_loss **)&box->handle, name, on_objective, glue_ref_destroy, ref));
+    return 1;
+}
+
+static int core_metric_custom(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    glue_box *box;
+    glue_ref *ref;
+    luaL_checkany(L, 2);
+    box = glue_push(L, GLUE_METRIC);
+    lua_pushvalue(L, 2);
+    ref = glue_ref_create(L);
+    GLUE_ONCE(L, dl_metric_create_custom((dl_metric **)&box->handle, name, on_objective, glue_ref_destroy, ref));
+    return 1;
+}
+
+void glue_open_custom(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"layer_custom", core_layer_custom},
+                                         {"layer_register", core_layer_register},
+                                         {"loss_custom", core_loss_custom},
+                                         {"metric_custom", core_metric_custom},
+                                         {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,188 @@
+/* Layers, and models where they are used as layers. */
+#include "glue.h"
+
+/* layer_create(class, config) */
+static int core_layer_create(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1), *config = NULL;
+    glue_box *box;
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2)) config = glue_json_encode(L, 2);
+    box = glue_push(L, GLUE_LAYER);
+    GLUE_TRY(L, dl_layer_create((dl_layer **)&box->handle, name, config));
+    return 1;
+}
+
+/* layer_from_json(text) */
+static int core_layer_from_json(lua_State *L)
+{
+    const char *json = luaL_checkstring(L, 1);
+    glue_box *box = glue_push(L, GLUE_LAYER);
+    GLUE_TRY(L, dl_layer_from_json((dl_layer **)&box->handle, json));
+    return 1;
+}
+
+/* layer_to_json(layer) -> text */
+static int core_layer_to_json(lua_State *L)
+{
+    char *text = NULL;
+    dl_layer *layer = glue_layer(L, 1);
+    GLUE_TRY(L, dl_layer_to_json(&text, layer));
+    glue_push_text(L, text);
+    return 1;
+}
+
+static int core_layer_info(lua_State *L)
+{
+    char *text = NULL;
+    dl_layer *layer = glue_layer(L, 1);
+    GLUE_TRY(L, dl_layer_info(&text, layer));
+    glue_push_json(L, text);
+    return 1;
+}
+
+/* layer_call(layer, inputs, training or nil) -> results. inputs: a list, which is changed. */
+static int core_layer_call(lua_State *L)
+{
+    dl_layer *layer = glue_layer(L, 1);
+    int32_t training = lua_isnoneornil(L, 3) ? -1 : lua_toboolean(L, 3), count, number = 0;
+    dl_tensor **inputs, *results[GLUE_RESULTS];
+    lua_Unsigned i;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    for (i = 1; i <= lua_rawlen(L, 2); i++) {
+        if (lua_rawgeti(L, 2, (lua_Integer)i) != LUA_TUSERDATA) {
+            glue_operand(L, -1, DL_FLOAT32);
+            lua_rawseti(L, 2, (lua_Integer)i);
+        } else {
+            lua_pop(L, 1);
+        }
+    }
+    inputs = (dl_tensor **)glue_handles(L, 2, GLUE_TENSOR, 0, &count);
+    GLUE_TRY(L, dl_layer_call(results, GLUE_RESULTS, &number, layer, inputs, count, training));
+    number = glue_push_results(L, results, number, 1);
+    glue_account_weights(L, 1);
+    return number;
+}
+
+/* layer_build(layer, shape) */
+static int core_layer_build(lua_State *L)
+{
+    int64_t shape[DL_MAX_RANK];
+    dl_layer *layer = glue_layer(L, 1);
+    int32_t rank = glue_shape(L, 2, shape);
+    GLUE_TRY(L, dl_layer_build(layer, rank, shape));
+    glue_account_weights(L, 1);
+    return 0;
+}
+
+/* layer_add_weight(layer, name, dtype or nil, shape, initializer, regularizer, trainable) -> variable */
+static int core_layer_add_weight(lua_State *L)
+{
+    int64_t shape[DL_MAX_RANK];
+    dl_layer *layer = glue_layer(L, 1);
+    const char *name = luaL_checkstring(L, 2), *initializer = NULL, *regularizer = NULL;
+    dl_dtype dtype = lua_isnoneornil(L, 3) ? DL_FLOAT32 : glue_dtype(L, 3);
+    int32_t rank = glue_shape(L, 4, shape);
+    int trainable = lua_isnoneornil(L, 7) ? 1 : lua_toboolean(L, 7);
+    glue_box *box;
+    lua_settop(L, 7);
+    if (lua_istable(L, 5)) initializer = glue_json_encode(L, 5);
+    else if (lua_toboolean(L, 5)) initializer = luaL_checkstring(L, 5);
+    if (lua_istable(L, 6)) regularizer = glue_json_encode(L, 6);
+    else if (lua_toboolean(L, 6)) regularizer = luaL_checkstring(L, 6);
+    box = glue_push(L, GLUE_TENSOR);
+    GLUE_TRY(L, dl_layer_add_weight((dl_tensor **)&box->handle, layer, name, dtype, rank, shape, initializer, regularizer,
+                                    trainable));
+    return 1;
+}
+
+/* layer_weights(layer, which) -> list of variables; which: "all", "trainable" or "non_trainable" */
+static int core_layer_weights(lua_State *L)
+{
+    static const char *const names[] = {"all", "trainable", "non_trainable", NULL};
+    dl_layer *layer = glue_layer(L, 1);
+    int which = luaL_checkoption(L, 2, "all", names), base;
+    int32_t count = 0, number = 0, i;
+    dl_tensor **weights;
+    GLUE_TRY(L, dl_layer_weights(NULL, 0, &count, layer, which));
+    weights = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *weights, 0);
+    lua_createtable(L, count, 0);
+    base = lua_gettop(L);
+    for (i = 0; i < count; i++) {
+        glue_push(L, GLUE_TENSOR);
+        lua_rawseti(L, base, i + 1);
+    }
+    if (count) GLUE_TRY(L, dl_layer_weights(weights, count, &number, layer, which));
+    for (i = 0; i < number; i++) {
+        lua_rawgeti(L, base, i + 1);
+        ((glue_box *)lua_touserdata(L, -1))->handle = weights[i];
+        lua_pop(L, 1);
+    }
+    return 1;
+}
+
+/* layer_set_weights(layer, list) */
+static int core_layer_set_weights(lua_State *L)
+{
+    dl_layer *layer = glue_layer(L, 1);
+    int32_t count;
+    dl_tensor **weights = (dl_tensor **)glue_handles(L, 2, GLUE_TENSOR, 0, &count);
+    GLUE_TRY(L, dl_layer_set_weights(layer, weights, count));
+    return 0;
+}
+
+static int core_layer_set_trainable(lua_State *L)
+{
+    dl_layer *layer = glue_layer(L, 1);
+    GLUE_TRY(L, dl_layer_set_trainable(layer, lua_toboolean(L, 2)));
+    return 0;
+}
+
+/* layer_output(layer, position from 0), layer_input likewise */
+static int core_layer_output(lua_State *L)
+{
+    dl_layer *layer = glue_layer(L, 1);
+    int32_t index = (int32_t)luaL_optinteger(L, 2, 0);
+    glue_box *box = glue_push(L, GLUE_TENSOR);
+    GLUE_TRY(L, dl_layer_output((dl_tensor **)&box->handle, layer, index));
+    return 1;
+}
+
+static int core_layer_input(lua_State *L)
+{
+    dl_layer *layer = glue_layer(L, 1);
+    int32_t index = (int32_t)luaL_optinteger(L, 2, 0);
+    glue_box *box = glue_push(L, GLUE_TENSOR);
+    GLUE_TRY(L, dl_layer_input((dl_tensor **)&box->handle, layer, index));
+    return 1;
+}
+
+/* layer_as_model(layer) -> model, or nil where the layer is none */
+static int core_layer_as_model(lua_State *L)
+{
+    dl_layer *layer = glue_check(L, 1, GLUE_LAYER)->handle;
+    glue_box *box = glue_push(L, GLUE_MODEL);
+    dl_model *model = NULL;
+    if (dl_layer_as_model(&model, layer) != DL_OK) lua_pushnil(L);
+    box->handle = model;
+    return 1;
+}
+
+void glue_open_layer(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"layer_create", core_layer_create},
+                                         {"layer_from_json", core_layer_from_json},
+                                         {"layer_to_json", core_layer_to_json},
+                                         {"layer_info", core_layer_info},
+                                         {"layer_call", core_layer_call},
+                                         {"layer_build", core_layer_build},
+                                         {"layer_add_weight", core_layer_add_weight},
+                                         {"layer_weights", core_layer_weights},
+                                         {"layer_set_weights", core_layer_set_weights},
+                                         {"layer_set_trainable", core_layer_set_trainable},
+                                         {"layer_output", core_layer_output},
+                                         {"layer_input", core_layer_input},
+                                         {"layer_as_model", core_layer_as_model},
+                                         {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+}
