@@ -1,10 +1,7 @@
 #!/usr/bin/env python3
-"""Times libdl beside PyTorch, in turns, after checking that both compute the same numbers.
+"""Times libdl beside its peers, in turns, after checking that all compute the same numbers (see README.md).
 
-Both sides are workers (protocol.md). Every measurement goes A B A B between them, so that a
-change of the machine's mood strikes both; the clock is this process's. PyTorch runs in both
-memory formats, as shipped and with glibc told to keep its heap; the fastest counts.
-Needs the standard library alone; PyTorch is asked for in the interpreter named by --python.
+Needs the standard library alone; the peers live in the interpreter that --python names.
 """
 
 import argparse
@@ -14,258 +11,197 @@ import json
 import os
 import platform
 import shlex
-import shutil
-import statistics
+import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
-import problems
-from worker import Worker, WorkerError
+import report
+from rows import Rows, read_rows
+from sides import HERE, PEERS, Sides
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-KEEP_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
-BATCHES = (1, 32, 128)
-OPTIMIZERS = ("sgd", "adam")
-DIRECTIONS = ("forward", "backward_data", "backward_weights")
-PAUSE = 0.01  # lets the threads of the worker that has just answered fall asleep
-
-
-class Bench:
-    """The workers, the files they read, and the rows measured so far."""
-
-    def __init__(self, options, folder):
-        self.options, self.folder = options, folder
-        self.rows, self.failures, self.peers = [], [], {}
-        self.ours = self.ours_convolutions = None
-        interpreter = [options.python, os.path.join(HERE, "peer_torch.py")]
-        self.peers["torch"] = self.start("torch", interpreter)
-        self.peers["torch+heap"] = self.start("torch+heap", interpreter, KEEP_HEAP)
-        if options.ours and options.parts != ["convolutions"]:
-            self.ours = self.start("dl", shlex.split(options.ours))
-        if options.ours_convolutions and "convolutions" in options.parts:
-            self.ours_convolutions = self.start("dl", shlex.split(options.ours_convolutions))
-        self.weights = {name: os.path.join(folder, name) for name in problems.MODELS}
-        for name, path in self.weights.items():
-            problems.write_weights(path, name)
-        self.batch = os.path.join(folder, "batch")
-        problems.write_batch(self.batch, max(BATCHES))
-
-    def start(self, label, command, environment=None):
-        worker = Worker(label, command, environment)
-        print(f"{label}: {' '.join(worker.ask('hello'))}", flush=True)
-        worker.ask("threads", self.options.threads)
-        return worker
-
-    def close(self):
-        for worker in {*self.peers.values(), self.ours, self.ours_convolutions} - {None}:
-            worker.close()
-
-    def candidates(self, variants, ours):
-        """(label, worker, variant) of everybody who takes part; ours first."""
-        everybody = [("dl", ours, "default")] if ours else []
-        for label, worker in self.peers.items():
-            everybody += [(f"{label} {variant}", worker, variant) for variant in variants]
-        return everybody
-
-    def prepare(self, identity, variants, words):
-        """Prepares a case everywhere; a side that refuses is left out and reported."""
-        taking_part = []
-        ours = self.ours_convolutions if words[0] == "conv" else self.ours
-        for label, worker, variant in self.candidates(variants, ours):
-            name = f"{identity}/{variant}"
-            try:
-                worker.ask("prepare", name, *[variant if word == "VARIANT" else word for word in words])
-                taking_part.append((label, worker, name))
-            except WorkerError as error:
-                self.fail(str(error))
-        return taking_part
-
-    def fail(self, message):
-        self.failures.append(message)
-        print("FAILED", message, flush=True)
-
-    # Numbers first
-
-    def check_training(self, model, optimizer):
-        """Both sides see the same losses from the same start, batch 32, ten steps."""
-        variants = ("nchw", "channels_last") if model == "lenet" else ("default",)
-        words = ("train", model, 32, optimizer, "VARIANT", self.weights[model], self.batch)
-        found = {}
-        for label, worker, name in self.prepare("check", variants, words):
-            found[label] = worker.numbers("losses", name, 10)
-            worker.ask("drop", name)
-        self.compare(f"{model} {optimizer}, losses of 10 steps", found, 1e-4)
-
-    def check_convolution(self, parts, what):
-        self.compare(what, {label: worker.numbers("checksum", name) for label, worker, name in parts}, None)
-
-    def compare(self, what, found, tolerance):
-        """Everybody against the first peer. A checksum's scale is the sum of the magnitudes."""
-        base = next((label for label in found if label != "dl"), None)
-        if base is None:
-            return
-        for label, values in found.items():
-            expected = found[base]
-            if tolerance is None:
-                scale = [(15 if place == 2 else 1) * abs(expected[1]) * 1e-6 + 1e-6 for place in range(3)]
-            else:
-                scale = [tolerance * max(1, abs(value)) for value in expected]
-            differences = [abs(a - b) for a, b in zip(values, expected)]
-            if len(values) != len(expected) or not all(d <= s for d, s in zip(differences, scale)):
-                self.fail(f"{what}: {label} gives {values}, {base} {expected}")
-                return
-        if tolerance is not None:
-            print(f"same numbers: {what} ({', '.join(found)})", flush=True)
-
-    # Then times
-
-    def measure(self, parts, what, flops, rounds=None, block=None):
-        """Median time of one run for each candidate, the candidates taking turns."""
-        rounds = rounds or self.options.rounds
-        counts, times = {}, {label: [] for label, _, _ in parts}
-        for label, worker, name in parts:
-            counts[label] = 1 if block == 1 else self.calibrated(worker, name)
-        for turn in range(rounds):
-            shift = turn % len(parts)
-            for label, worker, name in parts[shift:] + parts[:shift]:
-                time.sleep(PAUSE)
-                times[label].append(worker.seconds(name, counts[label]) / counts[label])
-        for _, worker, name in parts:
-            worker.ask("drop", name)
-        medians = {label: statistics.median(values) for label, values in times.items()}
-        peer = min((label for label in medians if label != "dl"), key=medians.get, default=None)
-        row = {
-            "what": what, "flops": flops, "times": times, "medians": medians,
-            "ours": medians.get("dl"), "peer": medians.get(peer), "peer_name": peer,
-        }
-        row["ratio"] = row["ratio_of_minima"] = None
-        if row["peer"] and row["ours"]:
-            row["ratio"] = row["peer"] / row["ours"]
-            row["ratio_of_minima"] = min(min(v) for k, v in times.items() if k != "dl") / min(times["dl"])
-        self.rows.append(row)
-        print(line_of(row), flush=True)
-
-    def calibrated(self, worker, name):
-        """How many runs fill a block of --block seconds; warms up on the way."""
-        count = 1
-        worker.seconds(name, 2)
-        while True:
-            taken = worker.seconds(name, count)
-            if taken >= self.options.block / 4 or count >= 1 << 20:
-                return max(1, min(1 << 20, round(count * self.options.block / taken)))
-            count *= 4
-
-    def train(self):
-        for model in problems.MODELS:
-            for optimizer in OPTIMIZERS:
-                self.check_training(model, optimizer)
-        print(HEADING, flush=True)
-        for model in problems.MODELS:
-            variants = ("nchw", "channels_last") if model == "lenet" else ("default",)
-            for optimizer in OPTIMIZERS:
-                for batch in BATCHES:
-                    words = ("train", model, batch, optimizer, "VARIANT", self.weights[model], self.batch)
-                    parts = self.prepare("step", variants, words)
-                    if parts:
-                        what = f"{model} step, batch {batch}, {optimizer}"
-                        self.measure(parts, what, problems.training_flops(model, batch))
-
-    def epoch(self):
-        folder = self.options.fashion_mnist
-        if not os.path.exists(os.path.join(folder, "train-images-idx3-ubyte.gz")):
-            self.fail(f"no Fashion-MNIST in {folder} (Debian's package dataset-fashion-mnist, or --fashion-mnist)")
-            return
-        words = ("epoch", "lenet", 128, "adam", "VARIANT", self.weights["lenet"], folder)
-        parts = self.prepare("epoch", ("nchw", "channels_last"), words)
-        if parts:
-            print(HEADING, flush=True)
-            self.measure(parts, "lenet epoch, batch 128, adam", problems.training_flops("lenet", 60000), 3, 1)
-
-    def convolutions(self):
-        print(HEADING, flush=True)
-        for path in self.options.shapes:
-            for problem in problems.read_shapes(path):
-                for direction in DIRECTIONS:
-                    parts = self.prepare("conv", ("nchw", "channels_last"), ("conv", direction, "VARIANT", problem))
-                    if parts:
-                        self.check_convolution(parts, f"{problem} {direction}")
-                        self.measure(parts, f"{problem} {direction}", problems.convolution_flops(problem))
-
-
-HEADING = f"{'':74} {'dl ms':>9} {'GFLOP/s':>8} {'torch ms':>9} {'GFLOP/s':>8} {'ratio':>6} {'(min)':>6}  fastest PyTorch"
-
-
-def line_of(row):
-    def pair(seconds):
-        if seconds is None:
-            return f"{'-':>9} {'-':>8}"
-        return f"{seconds * 1e3:9.4g} {row['flops'] / seconds / 1e9:8.1f}"
-
-    ratio = " ".join(f"{row[key]:6.2f}" if row[key] else f"{'-':>6}" for key in ("ratio", "ratio_of_minima"))
-    return f"{row['what']:74} {pair(row['ours'])} {pair(row['peer'])} {ratio}  {row['peer_name'] or '-'}"
+PARTS = ("train", "infer", "epoch", "start", "scaling", "convolutions")
 
 
 def processor():
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
+            words = dict(line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines() if ":" in line)
+        found = {key.strip(): value.strip() for key, value in words.items()}
+        return f"{found['model name']} (family {found['cpu family']}, model {found['model']})"
+    except (OSError, KeyError):
+        return platform.processor() or platform.machine()
+
+
+def peak(program, threads):
+    """Vector level and GFLOP/s of multiply-adds on so many threads; None where the program is missing or fails."""
+    try:
+        level, rate = subprocess.run([program, str(threads)], capture_output=True, text=True, check=True).stdout.split()
+        return level, float(rate)
+    except (OSError, TypeError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+class Bench:
+    """The rows measured so far, and the file they are kept in."""
+
+    def __init__(self, options):
+        self.options, self.begin = options, time.perf_counter()
+        self.rows, self.earlier = [], {}
+        self.log = open(os.path.join(options.output, "workers.log"), "w", encoding="utf-8")
+        self.path = os.path.join(options.output, "results.json")
+        if (options.resume or options.merge) and os.path.exists(self.path):
+            with open(self.path, encoding="utf-8") as file:
+                self.earlier = {self.key(row): row for row in json.load(file)["rows"]}
+        self.sides = Sides(options, self.log)
+        self.machine = {"processor": processor(), "threads": options.threads, "date": now(),
+                        "load": os.getloadavg()[0]}
+        rates = {count: peak(options.peak, count) for count in sorted({1, options.threads})}
+        self.machine["peak"] = {str(count): rate[1] for count, rate in rates.items() if rate}
+        self.machine["vectors"] = next((rate[0] for rate in rates.values() if rate), "unknown")
+        self.print_head()
+
+    def print_head(self):
+        print(self.machine["processor"])
+        for count, rate in self.machine["peak"].items():
+            print(f"FMA peak, {self.machine['vectors']}, {count} threads: {rate:.0f} GFLOP/s")
+        for name, version in self.sides.versions.items():
+            print(f"{name} {version}")
+        for name, why in self.sides.absent.items():
+            print(f"{name} takes no part: {why[:200]}")
+        load = os.getloadavg()[0]
+        if load > 0.7:
+            print(f"This machine is busy (load {load:.1f}): the figures below show that, and little else.")
+        sys.stdout.flush()
+
+    @staticmethod
+    def key(row):
+        return row["part"], row["network"], str(row["batch"])
+
+    def known(self, *key):
+        return self.options.resume and tuple(map(str, key)) in {tuple(map(str, known)) for known in self.earlier}
+
+    def late(self):
+        return time.perf_counter() - self.begin > 60 * self.options.minutes
+
+    def keep(self, row):
+        """A finished row goes to the table and to the file, so that nothing is lost if a later one ends the run."""
+        row["date"], row["load"] = now(), os.getloadavg()[0]
+        self.rows.append(row)
+        print(report.line(row, self.machine), flush=True)
+        self.write()
+
+    def all_rows(self):
+        merged = {**self.earlier, **{self.key(row): row for row in self.rows}}
+        return sorted(merged.values(), key=report.order)
+
+    def write(self):
+        results = {"machine": self.machine, "versions": self.sides.versions, "absent": self.sides.absent,
+                   "rows": self.all_rows()}
+        temporary = self.path + ".new"
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
+        os.replace(temporary, self.path)
+        report.write(results, self.options.output)
+
+    def attempt(self, part, network, batch, measure):
+        """A row that fails is reported and never ends the run."""
+        if self.known(part, network, batch) or self.late():
+            return
+        print(f"{part} {network} {batch if batch is not None else ''}".rstrip(), flush=True)
+        try:
+            self.keep(measure())
+        except KeyboardInterrupt:
+            raise
+        except Exception as error:
+            traceback.print_exc(file=self.log)
+            self.keep({"part": part, "network": network, "batch": batch, "target": None, "flops": None, "sides": {},
+                       "ratio": None, "ours": None, "peer": None, "failures": {"row": f"{type(error).__name__}: {error}"}})
+
+    def run(self, rows):
+        options = self.options
+        wanted = read_rows(os.path.join(HERE, "rows.txt"))
+        for part in options.parts:
+            if part == "start":
+                self.attempt("start", "empty program", None, rows.start)
+            elif part == "convolutions":
+                self.convolutions(rows)
+            else:
+                for kind, network, batch, target in wanted:
+                    if kind == part and (not options.only or network in options.only):
+                        measure = getattr(rows, kind)
+                        self.attempt(kind, network, batch, lambda m=measure, n=network, b=batch, t=target: m(n, b, t))
+
+    def convolutions(self, rows):
+        for path in self.options.shapes:
+            name = os.path.splitext(os.path.basename(path))[0]
+            if self.options.only and name not in self.options.only:
+                continue
+            print(f"convolutions of {name}", flush=True)
+            try:
+                for row in rows.convolutions(path, lambda *key: self.known(*key) or self.late()):
+                    self.keep(row)
+            except Exception as error:  # the next file may do better
+                traceback.print_exc(file=self.log)
+                print(f"  {name}: {error}")
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="train, epoch, convolutions (default: all three)")
-    parser.add_argument("--python", default=sys.executable, help="the interpreter that has PyTorch")
-    parser.add_argument("--ours", default=None, help="the command of our worker; without one PyTorch runs alone")
-    parser.add_argument("--ours-convolutions", default=None, help="the command of our worker for single convolutions")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[],
+                        help="networks, or files of shapes: resnet50,vgg16")
+    parser.add_argument("--peers", type=lambda text: [name for name in text.split(",") if name], default=list(PEERS),
+                        help="of " + ",".join(PEERS))
+    parser.add_argument("--slow", action="store_true", 
+                        help="also what needs minutes before its first step: torch.compile, XLA")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=11, help="turns for each candidate")
-    parser.add_argument("--block", type=float, default=0.05, help="seconds in one turn")
-    parser.add_argument("--shapes", nargs="*", default=sorted(glob.glob(os.path.join(HERE, "shapes", "*.txt"))))
+    parser.add_argument("--rounds", type=int, default=15, help="turns for each of the last three")
+    parser.add_argument("--seconds", type=float, default=25, help="after which turns end, once there are five")
+    parser.add_argument("--block", type=float, default=0.06, help="seconds in one turn, where a step is shorter")
+    parser.add_argument("--patience", type=float, default=400, help="seconds that a worker may take for one answer")
+    parser.add_argument("--minutes", type=float, default=1e9, help="no row begins later than this")
+    parser.add_argument("--resume", action="store_true", help="measure only what the results do not have yet")
+    parser.add_argument("--merge", action="store_true", help="keep the other rows of earlier results")
+    parser.add_argument("--output", default=None, help="folder of results.json, ratios.svg and RESULTS.md")
     parser.add_argument("--fashion-mnist", default=os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
-    parser.add_argument("--json", default=os.path.join(HERE, "results.json"), help="where the figures go")
+    parser.add_argument("--shapes", nargs="*", default=sorted(glob.glob(os.path.join(HERE, "shapes", "*.txt"))))
+    parser.add_argument("--python", default=sys.executable, help="the interpreter that has the peers")
+    parser.add_argument("--dlua", default=None, help="our interpreter")
+    parser.add_argument("--ours-c", type=shlex.split, default=None, help="the command of our worker in C")
+    parser.add_argument("--dlib", type=shlex.split, default=None, help="the command of dlib's worker")
+    parser.add_argument("--peak", default=None, help="the program that measures the processor's peak")
     options = parser.parse_args()
-    known = ("train", "epoch", "convolutions")
-    options.parts = options.parts or list(known)
-    for part in options.parts:
-        if part not in known:
-            parser.error(f"no part {part!r}; there are {', '.join(known)}")
+    for name in options.parts:
+        if name not in PARTS:
+            parser.error(f"no part {name!r}; there are {', '.join(PARTS)}")
+    for name in options.peers:
+        if name not in PEERS:
+            parser.error(f"no peer {name!r}; there are {', '.join(PEERS)}")
+    # A partial run must not take the place of the whole one.
+    whole = not options.parts and not options.only and options.peers == list(PEERS)
+    if options.output is None:
+        options.output = HERE if whole or options.merge else os.path.join(os.path.dirname(HERE), "build", "benchmarks")
+    options.parts = options.parts or list(PARTS)
+    options.ours = [options.dlua, os.path.join(HERE, "ours.lua")] if options.dlua else None
     return options
 
 
 def main():
     options = arguments()
-    load = os.getloadavg()[0]
-    if load > 0.5:
-        print(f"This machine is busy (load {load:.1f}); PyTorch's threads suffer most from it. Do not trust the ratios.")
-    folder, bench = tempfile.mkdtemp(prefix="dl-bench-"), None
-    try:
-        bench = Bench(options, folder)
-        for part in options.parts:
-            getattr(bench, part)()
-    except WorkerError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    finally:
-        if bench:
-            bench.close()
-        shutil.rmtree(folder, ignore_errors=True)
-    report = {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "processor": processor(), "load_before": load, "threads": options.threads, "rounds": options.rounds,
-        "rows": bench.rows, "failures": bench.failures,
-    }
-    with open(options.json, "w", encoding="utf-8") as file:
-        json.dump(report, file, indent=1)
-    print("\nratio = PyTorch's median time / ours (and the same of the shortest times); figures in", os.path.relpath(options.json))
-    for row in bench.rows:
-        if row["ratio"] and row["ratio"] < 1:
-            print("slower than PyTorch:", row["what"], f"{row['ratio']:.2f}")
-    for failure in bench.failures:
-        print("FAILED", failure)
-    return 1 if bench.failures else 0
+    os.makedirs(options.output, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="dl-bench-") as folder:
+        bench = Bench(options)
+        bench.run(Rows(options, bench.sides, folder, lambda text: print(text, flush=True)))
+    print()
+    print(report.summary(bench.all_rows(), bench.machine))
+    print(f"{(time.perf_counter() - bench.begin) / 60:.0f} minutes; figures in", os.path.relpath(options.output))
+    return 1 if any(report.failed(row) for row in bench.rows) else 0
 
 
 if __name__ == "__main__":

@@ -1,109 +1,137 @@
 """PyTorch's side of the benchmarks: a worker that speaks the protocol of protocol.md.
 
-Eager mode on the CPU. The variants of a convolutional model or of a single convolution are the
-memory formats `nchw` and `channels_last`; of both, the driver counts the faster one.
+The variants are the memory formats `nchw` and `channels_last`, run eagerly, and `compiled` and `compiled_cl`, the same
+through torch.compile.
 """
 
-import gzip
-import os
-import struct
-import sys
-
-import numpy
 import torch
 import torch.nn.functional as functional
 from torch import nn
+
+import problems
+import serve
+from network import Network, padding_of
 
 FORMATS = {
     "default": torch.contiguous_format,
     "nchw": torch.contiguous_format,
     "channels_last": torch.channels_last,
+    "compiled": torch.contiguous_format,
+    "compiled_cl": torch.channels_last,
 }
 
 
-def read_tensor(folder, name):
-    return torch.from_numpy(numpy.load(os.path.join(folder, f"{name}.npy")))
+class Net(nn.Module):
+    """A network file as a module; pictures are NCHW."""
 
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+        self.parts = nn.ModuleDict()
+        channels = {"x": network.input[-1]}
+        for layer in network.layers:
+            before = channels[layer.inputs[0]]
+            if layer.kind == "conv":
+                self.parts[layer.name] = nn.Conv2d(before, layer.filters, layer.kernel, layer.stride,
+                                                   padding_of(layer)[0], bias=bool(layer.bias))
+            elif layer.kind == "bn":
+                self.parts[layer.name] = nn.BatchNorm2d(before, eps=layer.epsilon)
+            elif layer.kind == "relu":
+                self.parts[layer.name] = nn.ReLU(inplace=True)
+            elif layer.kind == "maxpool":
+                first, last = padding_of(layer)
+                self.parts[layer.name] = nn.MaxPool2d(layer.size, layer.stride, first, ceil_mode=last > first)
+            elif layer.kind == "avgpool":
+                self.parts[layer.name] = nn.AvgPool2d(layer.size, layer.stride)
+            elif layer.kind == "dense":
+                self.parts[layer.name] = nn.Linear(before, layer.units)
+            channels[layer.name] = layer.shape[-1]
 
-def lenet(weights):
-    """LeNet-5 with Keras's weights; the first dense layer's rows go from HWC to CHW order."""
-    model = nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
-    )
-    with torch.no_grad():
-        for layer, place in ((model[0], 0), (model[3], 2)):
-            layer.weight.copy_(weights[place].permute(3, 2, 0, 1))
-            layer.bias.copy_(weights[place + 1])
-        rows = weights[4].reshape(5, 5, 16, 120).permute(3, 2, 0, 1).reshape(120, 400)
-        model[7].weight.copy_(rows)
-        model[7].bias.copy_(weights[5])
-        for layer, place in ((model[9], 6), (model[11], 8)):
-            layer.weight.copy_(weights[place].T)
-            layer.bias.copy_(weights[place + 1])
-    return model
+    def forward(self, x):
+        values = {"x": x}
+        for layer in self.network.layers:
+            inputs = [values[name] for name in layer.inputs]
+            if layer.kind == "add":
+                result = inputs[0] + inputs[1]
+            elif layer.kind == "concat":
+                result = torch.cat(inputs, 1)
+            elif layer.kind == "flatten":
+                result = torch.flatten(inputs[0], 1)
+            elif layer.kind == "globalavgpool":
+                result = functional.adaptive_avg_pool2d(inputs[0], 1).flatten(1)
+            else:
+                result = self.parts[layer.name](inputs[0])
+            values[layer.name] = result
+            # Values are held no longer than by hand-written code.
+            for name in self.network.last_uses[layer.name]:
+                del values[name]
+        return result
 
+    def arranged(self, layer, what, array):
+        """A weight of Keras's as PyTorch has it: OIHW, out-in, and dense rows after a flatten from HWC to CHW."""
+        tensor = torch.from_numpy(array)
+        if what != "kernel":
+            return tensor
+        if layer.kind == "conv":
+            return tensor.permute(3, 2, 0, 1)
+        source = self.network.flattened(layer)
+        if source:
+            height, width, channels = source
+            return tensor.reshape(height, width, channels, -1).permute(3, 2, 0, 1).reshape(tensor.shape[1], -1)
+        return tensor.T
 
-def mlp(weights):
-    """784-512-512-10 with Keras's weights."""
-    model = nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10),
-    )
-    with torch.no_grad():
-        for layer, place in ((model[1], 0), (model[3], 2), (model[5], 4)):
-            layer.weight.copy_(weights[place].T)
-            layer.bias.copy_(weights[place + 1])
-    return model
+    def tensor(self, layer, what):
+        part = self.parts[layer.name]
+        return {"kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias", "mean": "running_mean",
+                "variance": "running_var"}[what], part
+
+    def load(self, folder):
+        with torch.no_grad():
+            for layer in self.network.layers:
+                for place, (what, _) in enumerate(layer.weights):
+                    name, part = self.tensor(layer, what)
+                    array = serve.load(folder, f"{layer.name}.{place}")
+                    getattr(part, name).copy_(self.arranged(layer, what, array))
 
 
 def optimizer_named(name, parameters):
     # The fused updates are PyTorch's fastest on the CPU.
     if name == "sgd":
-        return torch.optim.SGD(parameters, lr=0.01, momentum=0.9, fused=True)
+        return torch.optim.SGD(parameters, lr=0.001, momentum=0.9, fused=True)
     if name == "adam":
         return torch.optim.Adam(parameters, lr=1e-3, eps=1e-7, fused=True)
     raise ValueError(f"no optimizer {name}")
 
 
-def read_idx(path):
-    with gzip.open(path, "rb") as file:
-        data = file.read()
-    dimensions = data[3]
-    shape = struct.unpack(f">{dimensions}I", data[4:4 + 4 * dimensions])
-    return numpy.frombuffer(data, numpy.uint8, offset=4 + 4 * dimensions).reshape(shape)
+class Case:
+    """A network with its weights and one batch."""
+
+    def __init__(self, path, batch, variant, folder):
+        self.folder, self.format = folder, FORMATS[variant]
+        self.net = Net(Network(path))
+        self.net.load(folder)
+        self.net.to(memory_format=self.format)
+        self.call = torch.compile(self.net) if variant.startswith("compiled") else self.net
+        x, y = serve.batch_of(folder, batch)
+        self.x = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=self.format)
+        self.y = torch.from_numpy(y).long()
 
 
-class Training:
-    """A model and one batch, stepped again and again."""
+class Training(Case):
+    def __init__(self, path, batch, optimizer, variant, folder):
+        super().__init__(path, int(batch), variant, folder)
+        self.optimizer = optimizer_named(optimizer, self.net.parameters())
 
-    def __init__(self, model, batch, optimizer, variant, weights):
-        self.format = FORMATS[variant]
-        values = [read_tensor(weights, place) for place in range(len(os.listdir(weights)))]
-        self.model = {"lenet": lenet, "mlp": mlp}[model](values).to(memory_format=self.format)
-        self.optimizer = optimizer_named(optimizer, self.model.parameters())
-        self.batch = batch
-
-    def load(self, folder):
-        self.x = self.arranged(read_tensor(folder, "x")[:self.batch])
-        self.y = read_tensor(folder, "y")[:self.batch].long()
-        return self
-
-    def arranged(self, nhwc):
-        return nhwc.permute(0, 3, 1, 2).contiguous(memory_format=self.format)
-
-    def step(self, x, y):
+    def step(self):
         self.optimizer.zero_grad(set_to_none=True)
-        loss = functional.cross_entropy(self.model(x), y)
+        loss = functional.cross_entropy(self.call(self.x), self.y)
         loss.backward()
         self.optimizer.step()
-        return loss
+        return loss.item()
 
     def run(self, count):
         for _ in range(count):
-            self.step(self.x, self.y).item()
+            self.step()
 
     def losses(self, count):
         losses = []
@@ -112,127 +140,91 @@ class Training:
             for group in self.optimizer.param_groups:
                 if "betas" in group:
                     group["eps"] = 1e-7 / (1 - group["betas"][1] ** step) ** 0.5
-            losses.append(self.step(self.x, self.y).item())
+            losses.append(self.step())
         for group in self.optimizer.param_groups:
             if "betas" in group:
                 group["eps"] = 1e-7
         return losses
 
+    def update(self):
+        norms = []
+        for layer, place, what in serve.compared(self.net.network):
+            name, part = self.net.tensor(layer, what)
+            before = self.net.arranged(layer, what, serve.load(self.folder, f"{layer.name}.{place}"))
+            norms.append((getattr(part, name).detach() - before).double().norm().item())
+        return norms
 
-class Epoch(Training):
-    """Whole epochs over Fashion-MNIST, shuffled, with the smaller last batch."""
 
-    def load(self, folder):
-        images = read_idx(os.path.join(folder, "train-images-idx3-ubyte.gz"))
-        labels = read_idx(os.path.join(folder, "train-labels-idx1-ubyte.gz"))
-        self.x = self.arranged(torch.from_numpy(images.astype(numpy.float32) / 255)[..., None])
-        self.y = torch.from_numpy(labels.astype(numpy.int64))
-        return self
+class Inference(Case):
+    def __init__(self, path, batch, variant, folder):
+        super().__init__(path, int(batch), variant, folder)
+        self.net.eval()
 
     def run(self, count):
-        for _ in range(count):
-            order = torch.randperm(len(self.y))
-            total = torch.zeros(())
-            for begin in range(0, len(order), self.batch):
-                rows = order[begin:begin + self.batch]
-                total += self.step(self.x[rows], self.y[rows]).detach() * len(rows)
-            loss = total.item() / len(order)
-        return [loss]
+        with torch.inference_mode():
+            for _ in range(count):
+                self.call(self.x)
+
+    def outputs(self):
+        with torch.inference_mode():
+            return self.call(self.x).flatten().tolist()
 
 
 class Convolution:
     """One convolution in one of its three directions."""
 
     def __init__(self, direction, variant, words):
-        size = {"s": 1, "p": 0, "d": 1, "g": 1}
-        for word in words[1:]:
-            letters = word.rstrip("0123456789")
-            size[letters] = int(word[len(letters):])
-        if words[0] != "conv2d":
-            raise ValueError(f"no problem {words[0]}")
-        self.direction, self.size, layout = direction, size, FORMATS[variant]
-        span = [(size["k" + axis] - 1) * size["d"] + 1 for axis in "hw"]
-        out = [(size["i" + axis] + 2 * size["p"] - k) // size["s"] + 1 for axis, k in zip("hw", span)]
+        problem = problems.parsed(" ".join(words))
+        axes, layout = problem.axes, FORMATS[variant]
+        if axes != 2 and variant == "channels_last":
+            raise ValueError("channels_last is for pictures")
+        self.direction, self.problem = direction, problem
+        last = axes + 1
+        to_first = (0, last, *range(1, last))
 
-        def ramp(modulus, *shape):
-            count = int(numpy.prod(shape))
-            values = numpy.arange(count, dtype=numpy.int64) % modulus - modulus // 2
-            return torch.from_numpy(values.astype(numpy.float32).reshape(shape))
+        def picture(array):
+            return torch.from_numpy(array).permute(to_first).contiguous(memory_format=layout)
 
-        def picture(nhwc):
-            return nhwc.permute(0, 3, 1, 2).contiguous(memory_format=layout)
+        self.x = picture(serve.ramp(17, problem.n, *problem.input, problem.ic))
+        kernel = serve.ramp(13, *problem.kernel, problem.ic // problem.g, problem.oc)
+        self.w = torch.from_numpy(kernel).permute(last, axes, *range(axes)).contiguous(memory_format=layout)
+        self.gradient = picture(serve.ramp(11, problem.n, *problem.output, problem.oc))
 
-        self.x = picture(ramp(17, size["n"], size["ih"], size["iw"], size["ic"]))
-        kernel = ramp(13, size["kh"], size["kw"], size["ic"] // size["g"], size["oc"])
-        self.w = kernel.permute(3, 2, 0, 1).contiguous(memory_format=layout)
-        self.gradient = picture(ramp(11, size["n"], *out, size["oc"]))
-
-    def call(self):
-        s, p, d, g = (self.size[key] for key in "spdg")
+    def result(self):
+        p, axes = self.problem, self.problem.axes
+        geometry = ([p.s] * axes, [p.p] * axes, [p.d] * axes, False, [0] * axes, p.g)
         if self.direction == "forward":
-            return functional.conv2d(self.x, self.w, None, s, p, d, g)
+            return torch.ops.aten.convolution(self.x, self.w, None, *geometry)
         mask = [self.direction == "backward_data", self.direction == "backward_weights", False]
-        results = torch.ops.aten.convolution_backward(
-            self.gradient, self.x, self.w, None, [s, s], [p, p], [d, d], False, [0, 0], g, mask)
+        results = torch.ops.aten.convolution_backward(self.gradient, self.x, self.w, None, *geometry, mask)
         return results[0] if mask[0] else results[1]
 
     def run(self, count):
         with torch.no_grad():
             for _ in range(count):
-                self.call()
+                self.result()
 
     def checksum(self):
         with torch.no_grad():
-            result = self.call()
-        order = (2, 3, 1, 0) if self.direction == "backward_weights" else (0, 2, 3, 1)
-        flat = result.permute(order).reshape(-1).double()
-        factors = torch.arange(flat.numel()) % 31 - 15
-        return [flat.sum().item(), flat.abs().sum().item(), (flat * factors).sum().item()]
+            result = self.result()
+        axes = self.problem.axes
+        spatial = range(2, axes + 2)
+        order = (*spatial, 1, 0) if self.direction == "backward_weights" else (0, *spatial, 1)
+        return serve.sums(result.permute(order).numpy())
 
 
-def prepared(words):
-    kind = words[0]
-    if kind == "conv":
-        return Convolution(words[1], words[2], words[3:])
-    model, batch, optimizer, variant, weights, data = words[1:]
-    maker = {"train": Training, "epoch": Epoch}[kind]
-    return maker(model, int(batch), optimizer, variant, weights).load(data)
-
-
-def answer(words, store):
-    """The numbers or words to send back for one request."""
-    command = words[0]
-    if command == "hello":
+class Side:
+    def hello(self, *_):
         return ["torch", torch.__version__]
-    if command == "threads":
-        torch.set_num_threads(int(words[1]))
-    elif command == "prepare":
-        store[words[1]] = prepared(words[2:])
-    elif command == "run":
-        return store[words[1]].run(int(words[2])) or []
-    elif command == "losses":
-        return store[words[1]].losses(int(words[2]))
-    elif command == "checksum":
-        return store[words[1]].checksum()
-    elif command == "drop":
-        del store[words[1]]
-    else:
-        raise ValueError(f"no command {command}")
-    return []
 
+    def threads(self, count):
+        torch.set_num_threads(count)
 
-def main():
-    store = {}
-    for line in sys.stdin:
-        words = line.split()
-        if words == ["quit"]:
-            break
-        try:
-            reply = ["ok"] + [repr(v) if isinstance(v, float) else str(v) for v in answer(words, store)]
-        except Exception as error:  # the driver reports it; the worker lives on
-            reply = ["error", " ".join(f"{type(error).__name__}: {error}".split())]
-        print(" ".join(reply), flush=True)
+    def prepared(self, words):
+        if words[0] == "conv":
+            return Convolution(words[1], words[2], words[3:])
+        return {"train": Training, "infer": Inference}[words[0]](*words[1:])
 
 
 if __name__ == "__main__":
-    main()
+    serve.main(Side())

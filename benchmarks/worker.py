@@ -13,10 +13,10 @@ class WorkerError(Exception):
 class Worker:
     """A child process; `ask` sends one line and returns the words of the answer."""
 
-    def __init__(self, label, command, environment=None, patience=900):
+    def __init__(self, label, command, environment=None, patience=600, log=None):
         self.label, self.command, self.patience = label, command, patience
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1,
             env={**os.environ, **(environment or {})})
 
     def ask(self, *words):
@@ -41,10 +41,19 @@ class Worker:
         return [float(word) for word in self.ask(*words)]
 
     def seconds(self, identity, count):
-        """Wall-clock time of `count` runs, one request's round trip (some 30 us) included."""
+        """Wall-clock time of one of `count` runs; a request's round trip (some 30 us) is shared by them."""
         begin = time.perf_counter()
         self.ask("run", identity, count)
-        return time.perf_counter() - begin
+        return (time.perf_counter() - begin) / count
+
+    def peak_megabytes(self):
+        """The most memory that was resident so far, or None where the system does not tell."""
+        try:
+            with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as file:
+                line = next(line for line in file if line.startswith("VmHWM:"))
+            return int(line.split()[1]) / 1024
+        except (OSError, StopIteration):
+            return None
 
     def close(self):
         if self.process.poll() is None:
@@ -55,3 +64,10 @@ class Worker:
             except (OSError, subprocess.TimeoutExpired):
                 self.process.kill()
                 self.process.wait()
+        self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -111,6 +111,12 @@ typedef struct dl_script dl_script;       /* a Lua interpreter of the library's 
 DL_API DL_NODISCARD dl_status dl_set_num_threads(int32_t threads);
 DL_API int32_t dl_get_num_threads(void);
 
+/* 0 takes Winograd's algorithm out of the choice of convolution kernels, anything else brings it back (the default, unless the
+ * environment variable DL_WINOGRAD is 0). It needs less arithmetic for kernels of 3 by 3 and rounds about five times as much as
+ * the direct sum: to some 4e-6 of the largest result. Layers and plans made before keep their kernels. */
+DL_API void dl_set_winograd(int32_t enabled);
+DL_API int32_t dl_get_winograd(void);
+
 /* Seeds the generator behind initializers, shuffling, dropout and random operations. */
 DL_API void dl_set_random_seed(uint64_t seed);
 
@@ -135,7 +141,7 @@ DL_API int64_t dl_live_handles(void);
 DL_API DL_NODISCARD dl_status dl_system_info(char **text);
 
 /* The names declared in a category, as a JSON array: "layer", "operation", "loss", "metric", "optimizer",
- * "initializer", "regularizer", "constraint", "activation", "callback", "dataset".
+ * "initializer", "regularizer", "constraint", "activation", "callback", "dataset", "application".
  * text: new text; free with dl_text_free. */
 DL_API DL_NODISCARD dl_status dl_list(char **text, const char *category);
 /* The declaration of one of them as a JSON object: name, summary, formula, source, shapes, arguments (each with name,
@@ -340,13 +346,31 @@ DL_API void dl_model_release(dl_model *model);
 DL_API DL_NODISCARD dl_status dl_model_as_layer(dl_layer **out, dl_model *model);
 /* The other way round. DL_ERROR_HANDLE: the layer is no model. out: new reference; release with dl_model_release. */
 DL_API DL_NODISCARD dl_status dl_layer_as_model(dl_model **out, dl_layer *layer);
+/* A network from the literature (see dl_list "application"), such as "ResNet50", with random weights or those of a file.
+ * options: a JSON object, or NULL for the defaults: {"variant": "torchvision", "input_shape": [64, 64, 3], "classes": 10}.
+ * out: new reference; release with dl_model_release. DL_ERROR_NOT_FOUND names the nearest name; DL_ERROR_SHAPE: the
+ * pictures are too small for the network. */
+DL_API DL_NODISCARD dl_status dl_application_create(dl_model **out, const char *name, const char *options);
+
 /* A layer by name, or by position if name is NULL. out: new reference; release with dl_layer_release. */
 DL_API DL_NODISCARD dl_status dl_model_layer(dl_layer **out, const dl_model *model, const char *name, int32_t index);
 DL_API DL_NODISCARD dl_status dl_model_layer_count(int32_t *count, const dl_model *model);
 /* The table that Keras prints. width: characters a line, 0 for 80. text: new text; free with dl_text_free. */
 DL_API DL_NODISCARD dl_status dl_model_summary(char **text, const dl_model *model, int32_t width);
-/* The compiled plans: steps, kernels, bytes. text: new text; free with dl_text_free. */
-DL_API DL_NODISCARD dl_status dl_model_explain(char **text, const dl_model *model);
+/* What the compiled steps of a model do: operations in order, what was fused into them, results and their bytes, the kernel
+ * chosen and why not others, the memory of it all. Steps are compiled when first run.
+ * options: a JSON object, or NULL for the defaults: {"format": "text", "mode": null, "profile": 0, "trace": null, "steps": true}.
+ *   format   "text" for people, "json" for programs: {"plans": [{"mode", "inputs", "outputs", "arena_bytes", "peak_bytes",
+ *            "variable_bytes", "constant_bytes", "setup_bytes", "setup": what depends on weights alone, done once for each
+ *            state of them, "steps": [{"operation", "attributes", "layer", "kernel", "problem",
+ *            "refusals", "outputs", "bytes", "scratch_bytes", "place", "flops"}]}]}; with a profile also "runs" and "seconds", and in steps
+ *            "seconds" (the median), "share" and "gflops" (of the direct algorithm)
+ *   mode     "train", "test" or "predict"; null: all
+ *   profile  how often each is run, on made-up data, to take times; the model is afterwards what it was
+ *   trace    a file to write the times to, for Chrome's trace viewer (chrome://tracing, Perfetto)
+ *   steps    false: the sums alone
+ * text: new text; free with dl_text_free. With a profile, this is training: one thread at a time. */
+DL_API DL_NODISCARD dl_status dl_model_explain(char **text, const dl_model *model, const char *options);
 
 typedef struct dl_compile_options {
     int32_t version;

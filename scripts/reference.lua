@@ -32,6 +32,9 @@ For the option `activation` of a layer: a name or an alias. Each is also a funct
   { "callback", "callbacks", "dl.callbacks", [[
 For the option `callbacks` of `fit`. A plain table of functions is a callback too (see [the guide](../guide.md)), and
 `dl.callbacks.LearningRateScheduler(function(epoch, rate) return rate * 0.9 end)` takes a function.]] },
+  { "application", "applications", "dl.applications", [[
+Each is a function that gives a model: `dl.applications.ResNet50{ classes = 10, input_shape = { 64, 64, 3 } }`, in C
+`dl_application_create(&model, "ResNet50", "{\"classes\": 10}")`. Weights are random unless a file of them is given.]] },
   { "dataset", "datasets", "dl.datasets", [[
 Each is a function that gives `{ train = , test = , class_names = }`, or nil and the reason where its files are not on this
 machine; `make_blobs` gives one part unless `test_samples` are asked for. The shapes below are what C gets; in Lua, pictures

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "dl_system.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,4 +49,16 @@ uint64_t dl_system_entropy(void) {
     clock_gettime(CLOCK_REALTIME, &t);
     bits = (uint64_t)t.tv_sec * 1000000007u ^ (uint64_t)t.tv_nsec << 20 ^ (uint64_t)getpid() << 44;
     return bits * 0x9e3779b97f4a7c15u;
+}
+
+void dl_system_report(const char *text)
+{
+    size_t left = strlen(text);
+    while (left > 0) {
+        ssize_t done = write(STDERR_FILENO, text, left);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) return;
+        text += done;
+        left -= (size_t)done;
+    }
 }

@@ -16,6 +16,8 @@ package struct Argument: Sendable {
         case choice([String])
         /// One whole number of at least `minimum`, or a list of them, one for each spatial axis.
         case size(minimum: Int)
+        /// "valid", "same", or zeros given by number: for all sides, [height, width] or [top, bottom, left, right].
+        case padding
         /// Sizes of axes; null or -1 where unknown.
         case shape
         /// An axis, -1 the last; scripts count from 1.
@@ -56,6 +58,7 @@ extension Argument.Kind {
         case .string: "string"
         case .choice: "choice"
         case .size: "size"
+        case .padding: "padding"
         case .shape: "shape"
         case .axis: "axis"
         case .axes: "axes"
@@ -65,6 +68,16 @@ extension Argument.Kind {
         case .list: "list"
         case .optional(let kind): kind.name
         case .any: "any"
+        }
+    }
+
+    /// The words that may be given, where only some may.
+    package var choices: [String]? {
+        switch self {
+        case .choice(let names): names
+        case .padding: ["valid", "same"]
+        case .optional(let kind): kind.choices
+        default: nil
         }
     }
 
@@ -85,6 +98,7 @@ extension Argument.Kind {
         case .string: return "text"
         case .choice(let names): return "one of " + names.map { "'\($0)'" }.joined(separator: ", ")
         case .size(let minimum): return "a whole number of at least \(minimum), or a list of them"
+        case .padding: return "one of 'valid', 'same', or a whole number of at least 0, or a list of 2 or 4 of them"
         case .shape: return "a list of sizes"
         case .axis: return "an axis"
         case .axes: return "an axis or a list of axes"
@@ -112,6 +126,13 @@ extension Argument.Kind {
             let numbers = list.compactMap(\.intValue)
             return numbers.count == list.count && numbers.allSatisfy(inRange.contains)
                 ? .array(numbers.map { .int(Int64($0)) }) : nil
+        case .padding:
+            if let name = value.stringValue { return name == "valid" || name == "same" ? value : nil }
+            let amounts = 0...Int(Int32.max)
+            if let number = value.intValue { return amounts.contains(number) ? value : nil }
+            guard let list = value.arrayValue, list.count == 2 || list.count == 4 else { return nil }
+            let fits = list.allSatisfy { $0.intValue.map(amounts.contains) ?? false }
+            return fits ? .array(list.compactMap(\.intValue).map { .int(Int64($0)) }) : nil
         case .shape:
             if let number = value.intValue { return number >= -1 ? .array([.int(Int64(number))]) : nil }
             guard let list = value.arrayValue, list.count <= Shape.maximumRank else { return nil }

@@ -69,7 +69,7 @@ package struct Declaration<Product>: Sendable {
             guard let value = argument.kind.accept(given) else {
                 var message = "[\(name)] '\(argument.name)' must be \(argument.kind.expectation). "
                     + "Received: \(given.canonicalText)"
-                if case .choice(let names) = argument.kind, let text = given.stringValue,
+                if let names = argument.kind.choices, let text = given.stringValue,
                     let near = nearestName(to: text, in: names)
                 {
                     message += "; did you mean '\(near)'?"
@@ -110,7 +110,7 @@ extension Argument {
             object["nullable"] = .bool(true)
             inner = kind
         }
-        if case .choice(let names) = inner { object["choices"] = .array(names.map { .string($0) }) }
+        if let names = inner.choices { object["choices"] = .array(names.map { .string($0) }) }
         if case .list(let kind) = inner { object["entries"] = .string(kind.name) }
         if let defaultValue { object["default"] = defaultValue } else { object["required"] = .bool(true) }
         object["expected"] = .string(kind.expectation)

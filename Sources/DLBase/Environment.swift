@@ -29,6 +29,9 @@ package enum Environment {
     /// English words for an errno value.
     package static func describe(errno: Int32) -> String { text { dl_system_error_text(errno, $0, $1) } }
 
+    /// Writes to the standard error stream. Only for what the user asked for by an environment variable.
+    package static func report(_ text: String) { dl_system_report(text) }
+
     private static func text(_ fill: (UnsafeMutablePointer<CChar>?, Int) -> Void) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { buffer in
             guard let start = buffer.baseAddress else { return "" }

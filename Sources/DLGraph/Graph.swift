@@ -145,6 +145,36 @@ package final class Graph {
         }
     }
 
+    /// Puts each node behind those that compute its inputs, after a rewriting that merged nodes from different places; nodes
+    /// that are in order stay as they are.
+    package func restoreOrder() {
+        var producers: [Int: Int] = [:]
+        for (index, node) in nodes.enumerated() {
+            for output in node.outputs { producers[output] = index }
+        }
+        var order: [Int] = []
+        order.reserveCapacity(nodes.count)
+        var state = [UInt8](repeating: 0, count: nodes.count)
+        for start in nodes.indices where state[start] == 0 {
+            var stack = [start]
+            while let index = stack.last {
+                if state[index] == 0 {
+                    state[index] = 1
+                    for input in nodes[index].inputs.reversed() {
+                        if let producer = producers[input], state[producer] == 0 { stack.append(producer) }
+                    }
+                } else {
+                    stack.removeLast()
+                    if state[index] == 1 {
+                        state[index] = 2
+                        order.append(index)
+                    }
+                }
+            }
+        }
+        rewrite(nodes: order.map { nodes[$0] })
+    }
+
     /// A node that makes new values, for a pass to put among the others.
     package func makeNode(_ operation: any Operation, inputs: [Int], label: String) throws -> Node {
         let specs = try operation.outputs(for: inputs.map { values[$0].spec })

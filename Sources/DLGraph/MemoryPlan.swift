@@ -51,4 +51,21 @@ package struct MemoryPlan {
         self.offsets = offsets
         self.byteCount = total
     }
+
+    /// The most bytes that are alive at one step.
+    package static func peak(of requests: [Request]) -> Int {
+        var changes: [(step: Int, bytes: Int)] = []
+        for request in requests where request.byteCount > 0 {
+            changes.append((request.firstStep, request.byteCount))
+            changes.append((request.lastStep + 1, -request.byteCount))
+        }
+        // What ends at a step is gone before what begins there.
+        changes.sort { ($0.step, $0.bytes) < ($1.step, $1.bytes) }
+        var (alive, most) = (0, 0)
+        for change in changes {
+            alive &+= change.bytes
+            most = max(most, alive)
+        }
+        return most
+    }
 }

@@ -77,10 +77,27 @@ package struct GradientContext {
     }
 }
 
+/// What a kernel can say about itself, for people.
+package struct KernelNotes: Sendable {
+    /// The problem in the kernels' own words: `conv2d n4 ih56 iw56 ...`.
+    package var problem = ""
+    /// The implementations that come before the chosen one, and why they do not run this problem.
+    package var refusals: [(implementation: String, reason: String)] = []
+    /// Floating-point operations of one run by the direct algorithm; 0 where nobody counted.
+    package var flops = 0.0
+
+    package init(problem: String = "", refusals: [(implementation: String, reason: String)] = [], flops: Double = 0) {
+        self.problem = problem
+        self.refusals = refusals
+        self.flops = flops
+    }
+}
+
 /// A forward computation made ready for fixed shapes. Running it allocates nothing.
 package struct Kernel {
     /// Which implementation runs, for people: `direct avx512 6x64`.
     package var implementation: String
+    package var notes = KernelNotes()
     /// Working memory it wants while it runs, 64-byte aligned.
     package var scratchBytes: Int
     /// Pairs (output, input): the output may be written over the input's memory, element by element.

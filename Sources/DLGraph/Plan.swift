@@ -10,6 +10,7 @@ package final class Plan: @unchecked Sendable {
     /// One kernel call.
     package struct Step {
         package let name: String
+        package let attributes: JSON
         package let label: String
         package let kernel: Kernel
         package let inputs: [TensorSpec]
@@ -36,6 +37,8 @@ package final class Plan: @unchecked Sendable {
     /// Steps before this one leave every variable as it was, so a failure among them changes nothing.
     package let firstUpdate: Int
     package let arenaBytes: Int
+    /// The most bytes of the arena whose contents matter at one step: no placement could do with less.
+    package let peakBytes: Int
     package let outputSpecs: [TensorSpec]
     package let inputSpecs: [TensorSpec]
 
@@ -46,10 +49,19 @@ package final class Plan: @unchecked Sendable {
     let constants: [Tensor]
     let variables: [Variable]
     let writtenVariables: [Bool]
+    /// Its results are the inputs behind `inputSpecs`.
+    let prologue: Prologue?
     private let idle = Mutex<[Execution]>([])
 
-    package init(_ graph: Graph, passes: [any GraphPass] = Plan.standardPasses) throws {
+    package convenience init(_ graph: Graph, passes: [any GraphPass] = Plan.standardPasses) throws {
         for pass in passes { try pass.run(on: graph) }
+        let inputCount = graph.inputs.count
+        let prologue = try graph.splitPrologue().map { Prologue(try Plan($0, inputCount: 0, prologue: nil)) }
+        try self.init(graph, inputCount: inputCount, prologue: prologue)
+    }
+
+    private init(_ graph: Graph, inputCount: Int, prologue: Prologue?) throws {
+        self.prologue = prologue
         var builder = PlanBuilder(graph)
         try builder.build()
         let memory = try MemoryPlan(builder.requests)
@@ -62,13 +74,14 @@ package final class Plan: @unchecked Sendable {
             return location
         }
         arenaBytes = memory.byteCount
+        peakBytes = MemoryPlan.peak(of: builder.requests)
         constants = graph.constants
         variables = graph.variables
         var written = [Bool](repeating: false, count: graph.variables.count)
         for assignment in graph.assignments { written[assignment.variable] = true }
         writtenVariables = written
         outputSpecs = graph.outputs.map { graph.values[$0].spec }
-        inputSpecs = graph.inputs.map { graph.values[$0].spec }
+        inputSpecs = graph.inputs.prefix(inputCount).map { graph.values[$0].spec }
     }
 
     package static var standardPasses: [any GraphPass] {
@@ -84,12 +97,16 @@ package final class Plan: @unchecked Sendable {
         guard inputs.count == inputSpecs.count, outputs.count == outputSpecs.count else {
             throw DLError(.internal, "a plan was run with \(inputs.count) inputs and \(outputs.count) outputs")
         }
+        let fixed = try prologue?.results()
+        defer { withExtendedLifetime(fixed) {} }
         let execution = try idle.withLock { $0.popLast() } ?? Execution(self)
         defer { idle.withLock { $0.append(execution) } }
         let table = execution.table
         for patch in execution.patches {
             switch patch.location {
-            case .input(let index): table[patch.entry] = UnsafeMutableRawPointer(mutating: inputs[index])
+            case .input(let index):
+                table[patch.entry] = UnsafeMutableRawPointer(
+                    mutating: index < inputs.count ? inputs[index] : UnsafeRawPointer(fixed!.tensors[index - inputs.count].pointer))
             case .output(let index): table[patch.entry] = outputs[index]
             case .variable(let index): table[patch.entry] = try execution.pointer(ofVariable: index, of: self)
             case .constant, .arena: break
@@ -126,19 +143,11 @@ package final class Plan: @unchecked Sendable {
         }
     }
 
-    /// Steps, kernels and bytes, one line each.
-    package func explain() -> String {
-        var text = "  \(steps.count) steps, arena \(Memory.describe(bytes: arenaBytes))\n"
-        for (index, step) in steps.enumerated() {
-            let shapes = step.outputs.map(\.description).joined(separator: ", ")
-            text += "  \(index) \(step.name) \(step.kernel.implementation.isEmpty ? "" : "[\(step.kernel.implementation)] ")"
-                + "-> \(shapes)\(step.label.isEmpty ? "" : "  \(step.label)")\n"
-        }
-        return text
-    }
-
     /// Gives back the memory of runs that have ended.
-    package func releaseMemory() { idle.withLock { $0.removeAll() } }
+    package func releaseMemory() {
+        idle.withLock { $0.removeAll() }
+        prologue?.forget()
+    }
 }
 
 /// The memory of one run at a time: the arena and the table of pointers into it.

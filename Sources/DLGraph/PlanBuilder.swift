@@ -29,7 +29,13 @@ struct PlanBuilder {
 
     mutating func build() throws {
         findAssignmentTargets()
-        let (order, updates) = schedule()
+        let kernels = try graph.nodes.map { node in
+            node.operation.isView
+                ? nil
+                : try node.operation.kernel(
+                    inputs: node.inputs.map { graph.values[$0].spec }, outputs: node.outputs.map { graph.values[$0].spec })
+        }
+        let (order, updates) = schedule(kernels)
         let last = order.count
         for (step, index) in order.enumerated() {
             for input in graph.nodes[index].inputs { lastUse[input] = step }
@@ -37,16 +43,14 @@ struct PlanBuilder {
         for output in graph.outputs { lastUse[output] = last }
         for assignment in graph.assignments { lastUse[assignment.value] = last }
 
-        var nodeOfStep: [(node: Graph.Node, kernel: Kernel?, position: Int, updates: Bool)] = []
         for (position, index) in order.enumerated() {
-            let node = graph.nodes[index]
-            let kernel = try place(node, at: position, updates: updates.contains(index), readers: order)
-            nodeOfStep.append((node, kernel, position, updates.contains(index)))
+            place(graph.nodes[index], kernels[index], at: position, updates: updates.contains(index), readers: order)
         }
         bindOutputs(last)
-        firstUpdate = nodeOfStep.filter { $0.kernel != nil && !$0.updates }.count
-        for item in nodeOfStep {
-            if let kernel = item.kernel { appendStep(item.node, kernel, at: item.position) }
+        let boundary = order.firstIndex(where: updates.contains) ?? last
+        firstUpdate = order[..<boundary].reduce(0) { $0 + (kernels[$1] == nil ? 0 : 1) }
+        for (position, index) in order.enumerated() {
+            if let kernel = kernels[index] { appendStep(graph.nodes[index], kernel, at: position) }
         }
         planCopies(order, updates)
         finishLifetimes(last)
@@ -61,15 +65,90 @@ struct PlanBuilder {
         }
     }
 
-    /// Nodes whose results go nowhere but into variables come last: what fails, fails before anything has changed.
-    private func schedule() -> (order: [Int], updates: Set<Int>) {
+    /// Nodes whose results go nowhere but into variables are updates. What can fail comes before the first of them, so that
+    /// a failure has changed nothing; then each comes as soon as what it replaces has been read for the last time, so
+    /// that a gradient's memory is free again at once.
+    private func schedule(_ kernels: [Kernel?]) -> (order: [Int], updates: Set<Int>) {
         let updates = Set(
             graph.nodes.indices.filter { index in
                 let node = graph.nodes[index]
                 return !node.operation.isView && node.outputs.allSatisfy { onlyAssignedTo[$0] != nil }
             })
-        let order = graph.nodes.indices.filter { !updates.contains($0) } + graph.nodes.indices.filter(updates.contains)
+        let others = fallibleFirst(graph.nodes.indices.filter { !updates.contains($0) }, kernels)
+        guard !updates.isEmpty else { return (others, updates) }
+        let fallible = others.lastIndex { kernels[$0]?.cannotFail == false } ?? -1
+
+        // Nodes that have to run before an update: the producers of its inputs, and all readers of what it writes.
+        let producers = nodesByValue()
+        var waitsFor = [Int](repeating: 0, count: graph.nodes.count)
+        var waiting = [[Int]](repeating: [], count: graph.nodes.count)
+        let readers = variableReaders()
+        for update in updates.sorted() {
+            var before = Set(graph.nodes[update].inputs.compactMap { producers[$0] })
+            for output in graph.nodes[update].outputs {
+                guard let variable = onlyAssignedTo[output] else { continue }
+                for reader in readers[variable, default: []] where !updates.contains(reader) || reader < update {
+                    before.insert(reader)
+                }
+            }
+            before.remove(update)
+            waitsFor[update] = before.count
+            for node in before { waiting[node].append(update) }
+        }
+        var order: [Int] = []
+        order.reserveCapacity(graph.nodes.count)
+        var ready: [Int] = updates.filter { waitsFor[$0] == 0 }.sorted()
+        func emit(_ node: Int) {
+            order.append(node)
+            for update in waiting[node] {
+                waitsFor[update] -= 1
+                if waitsFor[update] == 0 { ready.append(update) }
+            }
+        }
+        for (position, node) in others.enumerated() {
+            emit(node)
+            guard position >= fallible else { continue }
+            while !ready.isEmpty { emit(ready.removeFirst()) }
+        }
+        while !ready.isEmpty { emit(ready.removeFirst()) }
         return (order, updates)
+    }
+
+    /// The same nodes with those that may fail, and what they need, in front; otherwise in the order given.
+    private func fallibleFirst(_ nodes: [Int], _ kernels: [Kernel?]) -> [Int] {
+        let producers = nodesByValue()
+        var early = Set<Int>()
+        for node in nodes.reversed() where early.contains(node) || kernels[node]?.cannotFail == false {
+            early.insert(node)
+            for input in graph.nodes[node].inputs {
+                if let producer = producers[input] { early.insert(producer) }
+            }
+        }
+        return nodes.filter(early.contains) + nodes.filter { !early.contains($0) }
+    }
+
+    private func nodesByValue() -> [Int: Int] {
+        var producers: [Int: Int] = [:]
+        for (index, node) in graph.nodes.enumerated() {
+            for output in node.outputs { producers[output] = index }
+        }
+        return producers
+    }
+
+    /// The nodes that read each variable, itself or through views of it.
+    private func variableReaders() -> [Int: [Int]] {
+        var readers: [Int: [Int]] = [:]
+        var variableOf: [Int: Int] = [:]
+        for (index, node) in graph.nodes.enumerated() {
+            for input in node.inputs {
+                var variable = variableOf[input]
+                if case .variable(let direct) = graph.values[input].source { variable = direct }
+                guard let variable else { continue }
+                readers[variable, default: []].append(index)
+                if node.operation.isView { variableOf[node.outputs[0]] = variable }
+            }
+        }
+        return readers
     }
 
     // MARK: Memory
@@ -94,17 +173,15 @@ struct PlanBuilder {
         bufferOf[value] = buffer
     }
 
-    /// Finds memory for the outputs of a node; nil for a view, which needs no kernel.
+    /// Finds memory for the outputs of a node. A view has no kernel and shares its input's.
     private mutating func place(
-        _ node: Graph.Node, at step: Int, updates: Bool, readers order: [Int]
-    ) throws -> Kernel? {
+        _ node: Graph.Node, _ kernel: Kernel?, at step: Int, updates: Bool, readers order: [Int]
+    ) {
         for input in node.inputs { _ = buffer(of: input) }
-        if node.operation.isView {
+        guard let kernel else {
             share(node.outputs[0], bufferOf[node.inputs[0]]!)
-            return nil
+            return
         }
-        let kernel = try node.operation.kernel(
-            inputs: node.inputs.map { graph.values[$0].spec }, outputs: node.outputs.map { graph.values[$0].spec })
         var taken: Set<Int> = []
         for pair in kernel.inPlace {
             let output = node.outputs[pair.output]
@@ -128,7 +205,6 @@ struct PlanBuilder {
             taken.insert(target)
         }
         for output in node.outputs where bufferOf[output] == nil { _ = buffer(of: output) }
-        return kernel
     }
 
     /// No later step and no copy at the end reads the variable's old contents.
@@ -198,7 +274,7 @@ struct PlanBuilder {
         }
         steps.append(
             Plan.Step(
-                name: node.operation.name, label: node.label, kernel: kernel,
+                name: node.operation.name, attributes: node.operation.attributes, label: node.label, kernel: kernel,
                 inputs: node.inputs.map { graph.values[$0].spec }, outputs: node.outputs.map { graph.values[$0].spec },
                 table: table))
     }

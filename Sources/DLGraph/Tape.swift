@@ -9,6 +9,8 @@ package final class Tape: @unchecked Sendable {
         let operation: any Operation
         let inputs: [Value]
         let outputs: [Value]
+        /// Where in the model the operation was applied; its gradient belongs there too.
+        let label: String
         /// The storages' versions when the operation ran: a tensor overwritten since would give wrong gradients.
         let versions: [Int]
     }
@@ -46,7 +48,7 @@ package final class Tape: @unchecked Sendable {
         let inputs = inputs.map(\.snapshot)
         records.append(
             Record(
-                operation: operation, inputs: inputs, outputs: outputs,
+                operation: operation, inputs: inputs, outputs: outputs, label: ThreadContext.current.recording?.label ?? "",
                 versions: (inputs + outputs).map(Tape.version)))
         for output in outputs where output.type.isFloatingPoint { tracked.insert(output.key) }
     }
@@ -76,6 +78,9 @@ package final class Tape: @unchecked Sendable {
         // Of what was not watched some uses are recorded and others are not: no gradient is better than part of one.
         let asked = Set(sources.map(\.key)).intersection(tracked)
         let wanted = needed(for: asked)
+        let graph = context.recording
+        let outerLabel = graph?.label
+        defer { if let graph, let outerLabel { graph.label = outerLabel } }
 
         for record in records.reversed() {
             let upstream = record.outputs.map { gradients[$0.key] }
@@ -83,6 +88,7 @@ package final class Tape: @unchecked Sendable {
             let needs = record.inputs.map { wanted.contains($0.key) && $0.type.isFloatingPoint }
             guard needs.contains(true) else { continue }
             try checkUnchanged(record)
+            graph?.label = record.label
             let results = try record.operation.gradient(
                 GradientContext(
                     inputs: record.inputs, outputs: record.outputs, outputGradients: upstream, needs: needs))

@@ -1,3 +1,4 @@
+import DLBase
 import Synchronization
 
 /// Forces the reference implementations for whatever is chosen from now on; plans made before keep theirs.
@@ -7,6 +8,17 @@ package enum ReferenceSwitch {
     package static var isOn: Bool {
         get { forced.load(ordering: .relaxed) }
         set { forced.store(newValue, ordering: .relaxed) }
+    }
+}
+
+/// Whether Winograd's algorithm is among the implementations that are chosen from now on; plans made before keep theirs. Off from the
+/// start where the environment variable DL_WINOGRAD is 0.
+package enum WinogradSwitch {
+    private static let on = Atomic<Bool>(Environment.variable("DL_WINOGRAD") != "0")
+
+    package static var isOn: Bool {
+        get { on.load(ordering: .relaxed) }
+        set { on.store(newValue, ordering: .relaxed) }
     }
 }
 

@@ -77,9 +77,12 @@ package class Layer {
         return variable
     }
 
-    /// By the names or objects in the arguments: `kernel_initializer` and so on for the prefix `kernel`.
+    /// By the names or objects in the arguments: `kernel_initializer` and so on for the prefix `kernel`, which is also the
+    /// weight's name unless another is given.
     @discardableResult
-    package func addWeight(_ prefix: String, _ shape: Shape, trainable: Bool = true) throws -> Variable {
+    package func addWeight(
+        _ prefix: String, _ shape: Shape, trainable: Bool = true, named: String? = nil
+    ) throws -> Variable {
         func part<P>(_ suffix: String, _ registry: Registry<P>) throws -> P? {
             let given = arguments["\(prefix)_\(suffix)"]
             do {
@@ -89,7 +92,7 @@ package class Layer {
             }
         }
         return try addWeight(
-            prefix, shape, part("initializer", Initializers.registry) ?? Initializers.registry.make("zeros"),
+            named ?? prefix, shape, part("initializer", Initializers.registry) ?? Initializers.registry.make("zeros"),
             regularizer: part("regularizer", Regularizers.registry), constraint: part("constraint", Constraints.registry),
             trainable: trainable)
     }

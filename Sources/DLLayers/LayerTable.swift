@@ -6,11 +6,14 @@ package enum Layers {
     package static let registry = Registry<Layer>(
         "layer",
         [
-            InputLayer.declaration, Dense.declaration, Conv2D.declaration,
+            InputLayer.declaration, Dense.declaration, Conv1D.declaration, Conv2D.declaration, Conv3D.declaration,
+            DepthwiseConv2D.declaration,
             MaxPooling2D.declaration, AveragePooling2D.declaration,
-            GlobalAveragePooling2D.declaration, GlobalMaxPooling2D.declaration,
+            GlobalAveragePooling2D.declaration, GlobalMaxPooling2D.declaration, AdaptiveAveragePooling2D.declaration,
+            ZeroPadding2D.declaration,
             Flatten.declaration, Reshape.declaration, Activation.declaration, ReLU.declaration, Softmax.declaration,
             LeakyReLU.declaration, ELU.declaration, Dropout.declaration, BatchNormalization.declaration,
+            LocalResponseNormalization.declaration,
             Add.declaration, Subtract.declaration, Multiply.declaration, Average.declaration, Maximum.declaration,
             Minimum.declaration, Concatenate.declaration, Rescaling.declaration, Identity.declaration,
             OperationLayer.declaration,

@@ -141,9 +141,29 @@ public func dl_model_summary(
 }
 
 @implementation @_cdecl("dl_model_explain")
-public func dl_model_explain(_ out: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ handle: OpaquePointer?) -> dl_status {
+public func dl_model_explain(
+    _ out: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ handle: OpaquePointer?, _ options: UnsafePointer<CChar>?
+) -> dl_status {
     out?.pointee = nil
-    return perform { try give(model(handle).explain(), out, "text") }
+    return perform {
+        let model = try model(handle)
+        let options = try ExplainOptions.declaration.make(config: json(options, "options"))
+        try give(model.explain(options), out, "text")
+    }
+}
+
+@implementation @_cdecl("dl_application_create")
+public func dl_application_create(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ name: UnsafePointer<CChar>?, _ options: UnsafePointer<CChar>?
+) -> dl_status {
+    clear(out)
+    return perform {
+        let out = try required(out, "out")
+        let options = try json(options, "options")
+        let model = try Applications.make(text(name, "name"), options)
+        if let path = options["weights"]?.stringValue { try ModelFile.loadWeights(model, from: path) }
+        out.pointee = try wrap(ModelBox(model))
+    }
 }
 
 // MARK: Files

@@ -35,6 +35,12 @@ public func dl_set_num_threads(_ threads: Int32) -> dl_status {
 @implementation @_cdecl("dl_get_num_threads")
 public func dl_get_num_threads() -> Int32 { Int32(clamping: ThreadPool.shared.threads) }
 
+@implementation @_cdecl("dl_set_winograd")
+public func dl_set_winograd(_ enabled: Int32) { WinogradSwitch.isOn = enabled != 0 }
+
+@implementation @_cdecl("dl_get_winograd")
+public func dl_get_winograd() -> Int32 { WinogradSwitch.isOn ? 1 : 0 }
+
 @implementation @_cdecl("dl_set_random_seed")
 public func dl_set_random_seed(_ seed: UInt64) { GlobalRandom.seed(seed) }
 
@@ -97,12 +103,13 @@ private func category(_ name: String) throws -> Category {
     case "activation": return Category(Activations.registry)
     case "callback": return Category(Callbacks.registry)
     case "dataset": return Category(DataSets.registry)
+    case "application": return Category(Applications.registry)
     // None are declared yet; the category is part of the interface.
     case "schedule": return Category(Registry<Optimizer>("schedule", []))
     default:
         let all = [
             "layer", "operation", "loss", "metric", "optimizer", "initializer", "regularizer", "constraint", "activation",
-            "callback", "schedule", "dataset",
+            "callback", "schedule", "dataset", "application",
         ]
         var message = "there is no category '\(name)'; they are \(all.joined(separator: ", "))"
         if let near = nearestName(to: name, in: all) { message += "; did you mean '\(near)'?" }

@@ -1,4 +1,5 @@
 import CDL
+import CDLShims
 import DLBase
 import DLGraph
 import DLInterchange
@@ -41,6 +42,28 @@ private func give(
     let values = try required(values, "values")
     for (index, result) in results.enumerated() { values[index] = result }
     count?.pointee = Int32(results.count)
+}
+
+/// The step again that ran last, without allocation; false where the usual way has to be taken, which also tells what is wrong.
+private func repeatStep(
+    _ model: Model, training: Bool, _ data: UnsafePointer<dl_data>?, _ values: UnsafeMutablePointer<Double>?, _ capacity: Int32,
+    _ count: UnsafeMutablePointer<Int32>?
+) throws -> Bool {
+    guard let given = data?.pointee, given.version == 1, given.weight_count == 0, given.x_count > 0, given.y_count >= 0,
+        let x = given.x, let y = given.y, let values, let names = model.compilation?.names.count, names <= Int(capacity)
+    else { return false }
+    let inputs = Int(given.x_count)
+    func tensor(_ position: Int) -> Tensor? {
+        let handle = position < inputs ? x[position] : y[position - inputs]
+        guard let object = dl_handle_object(UnsafeRawPointer(handle), HandleKind.tensor.rawValue) else { return nil }
+        return try? Unmanaged<Value>.fromOpaque(object).takeUnretainedValue().tensor()
+    }
+    let resultCount = try model.repeatStepOnBatch(
+        training: training, inputs: inputs, targets: Int(given.y_count), tensor: tensor
+    ) { values[$0] = $1 }
+    guard let resultCount else { return false }
+    count?.pointee = Int32(resultCount)
+    return true
 }
 
 private func fitOptions(_ options: UnsafePointer<dl_fit_options>?) throws -> FitOptions {
@@ -221,7 +244,9 @@ public func dl_model_train_on_batch(
 ) -> dl_status {
     count?.pointee = 0
     return perform {
-        let results = try model(handle).trainOnBatch(
+        let model = try model(handle)
+        if class_weight == nil, try repeatStep(model, training: true, data, values, capacity, count) { return }
+        let results = try model.trainOnBatch(
             trainingData(data, "data"), classWeights: classWeights(class_weight, class_weight_count))
         try give(results, values, capacity, count)
     }
@@ -233,7 +258,11 @@ public func dl_model_test_on_batch(
     _ handle: OpaquePointer?, _ data: UnsafePointer<dl_data>?
 ) -> dl_status {
     count?.pointee = 0
-    return perform { try give(model(handle).testOnBatch(trainingData(data, "data")), values, capacity, count) }
+    return perform {
+        let model = try model(handle)
+        if try repeatStep(model, training: false, data, values, capacity, count) { return }
+        try give(model.testOnBatch(trainingData(data, "data")), values, capacity, count)
+    }
 }
 
 @implementation @_cdecl("dl_model_predict")

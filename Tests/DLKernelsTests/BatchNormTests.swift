@@ -24,9 +24,11 @@ struct BatchNormTests {
                 runtime, x.raw, mean: mean.raw, variance: variance.raw, gamma: affine ? gamma.raw : nil,
                 beta: affine ? beta.raw : nil, epsilon: 1e-3, y.raw, rows: rows, c: c, scratch: scratch.pointer)
             kernel.gradient(
-                runtime, dy: dy.raw, x: x.raw, mean: mean.raw, variance: variance.raw, gamma: affine ? gamma.raw : nil,
-                epsilon: 1e-3, dx: dx.raw, dgamma: dgamma.raw, dbeta: dbeta.raw, rows: rows, c: c,
-                scratch: scratch.pointer)
+                runtime,
+                BatchNormKernel.GradientBuffers(
+                    dy: dy.raw, x: x.raw, mean: mean.raw, variance: variance.raw, gamma: affine ? gamma.raw : nil,
+                    dx: dx.raw, dgamma: dgamma.raw, dbeta: dbeta.raw),
+                epsilon: 1e-3, rows: rows, c: c, scratch: scratch.pointer)
             #expect(scratch.isIntact)
             withExtendedLifetime(scratch) {}
             return [mean, variance, y, dx, dgamma, dbeta]
@@ -48,6 +50,67 @@ struct BatchNormTests {
                         #expect(isRounding || relativeError(got[k].values, expected[k].values) < 1e-5, "result \(k) \(level)")
                     }
                 }
+            }
+        }
+    }
+
+    /// What follows the normalisation, and the gradient behind it, against the same done one after another.
+    @Test("Residual and ReLU in the same pass", arguments: sizes)
+    func residualAndRelu(_ rows: Int, _ c: Int) throws {
+        var numbers = TestNumbers(seed: 64)
+        func reals(_ n: Int, _ range: ClosedRange<Float> = -1...1) -> Guarded<Float> {
+            Guarded((0..<n).map { _ in Float.random(in: range, using: &numbers) })
+        }
+        let n = rows * c
+        let x = reals(n), dy = reals(n), dy2 = reals(n), residual = reals(n)
+        let gamma = reals(c, 0.5...2), beta = reals(c), mean = reals(c), variance = reals(c, 0.1...1)
+        func run(_ level: ProcessorLevel, _ runtime: Runtime?, residual added: Guarded<Float>?, two: Bool) throws -> [Guarded<Float>] {
+            let kernel = try need(BatchNormKernel(.float32, level: level))
+            let scratch = GuardedScratch(bytes: kernel.scratchByteCount(rows: rows, c: c))
+            let y = Guarded<Float>(count: n), dx = Guarded<Float>(count: n), masked = Guarded<Float>(count: n)
+            let dgamma = Guarded<Float>(count: c), dbeta = Guarded<Float>(count: c)
+            kernel.apply(
+                runtime, x.raw, mean: mean.raw, variance: variance.raw, gamma: gamma.raw, beta: beta.raw, epsilon: 1e-3,
+                residual: added?.raw, relu: true, y.raw, rows: rows, c: c, scratch: scratch.pointer)
+            kernel.gradient(
+                runtime,
+                BatchNormKernel.GradientBuffers(
+                    dy: dy.raw, dy2: two ? dy2.raw : nil, x: x.raw, y: added == nil ? nil : y.raw, mean: mean.raw,
+                    variance: variance.raw, gamma: gamma.raw, beta: beta.raw, dx: dx.raw, dgamma: dgamma.raw,
+                    dbeta: dbeta.raw, masked: added == nil ? nil : masked.raw),
+                epsilon: 1e-3, relu: true, rows: rows, c: c, scratch: scratch.pointer)
+            #expect(scratch.isIntact && [y, dx, masked, dgamma, dbeta].allSatisfy(\.isIntact))
+            withExtendedLifetime(scratch) {}
+            return [y, dx, dgamma, dbeta] + (added == nil ? [] : [masked])
+        }
+        for (added, two) in [(nil, false), (residual, false), (residual, true)] as [(Guarded<Float>?, Bool)] {
+            for level in testedLevels {
+                // The parts one by one, at the same level, so that both cut off the same elements.
+                let kernel = try need(BatchNormKernel(.float32, level: level))
+                let scratch = GuardedScratch(bytes: kernel.scratchByteCount(rows: rows, c: c))
+                let plain = Guarded<Float>(count: n), dx = Guarded<Float>(count: n)
+                let dgamma = Guarded<Float>(count: c), dbeta = Guarded<Float>(count: c)
+                kernel.apply(
+                    nil, x.raw, mean: mean.raw, variance: variance.raw, gamma: gamma.raw, beta: beta.raw, epsilon: 1e-3,
+                    plain.raw, rows: rows, c: c, scratch: scratch.pointer)
+                let y = (0..<n).map { max(0, plain.values[$0] + (added?.values[$0] ?? 0)) }
+                let g = Guarded((0..<n).map { y[$0] > 0 ? dy.values[$0] + (two ? dy2.values[$0] : 0) : 0 })
+                kernel.gradient(
+                    nil,
+                    BatchNormKernel.GradientBuffers(
+                        dy: g.raw, x: x.raw, mean: mean.raw, variance: variance.raw, gamma: gamma.raw, dx: dx.raw,
+                        dgamma: dgamma.raw, dbeta: dbeta.raw),
+                    epsilon: 1e-3, rows: rows, c: c, scratch: scratch.pointer)
+                withExtendedLifetime(scratch) {}
+                let expected = [y, dx.values, dgamma.values, dbeta.values] + (added == nil ? [] : [g.values])
+                for threads in [1, 3] {
+                    let runtime = TestRuntime(threads: threads)
+                    let got = try run(level, UnsafePointer(runtime.pointer), residual: added, two: two)
+                    withExtendedLifetime(runtime) {}
+                    for (a, b) in zip(got, expected) { #expect(sameBits(a.values, b)) }
+                }
+                let reference = try run(.baseline, nil, residual: added, two: two)
+                #expect(relativeError(y, reference[0].values) < 1e-5)
             }
         }
     }
@@ -88,8 +151,11 @@ struct BatchNormTests {
         let dgamma = Guarded<Double>(count: c), dbeta = Guarded<Double>(count: c)
         kernel.moments(nil, Guarded(x).raw, mean: m.raw, variance: v.raw, rows: rows, c: c, scratch: nil)
         kernel.gradient(
-            nil, dy: Guarded(dy).raw, x: Guarded(x).raw, mean: m.raw, variance: v.raw, gamma: Guarded(gamma).raw,
-            epsilon: 1e-3, dx: dx.raw, dgamma: dgamma.raw, dbeta: dbeta.raw, rows: rows, c: c, scratch: nil)
+            nil,
+            BatchNormKernel.GradientBuffers(
+                dy: Guarded(dy).raw, x: Guarded(x).raw, mean: m.raw, variance: v.raw, gamma: Guarded(gamma).raw,
+                dx: dx.raw, dgamma: dgamma.raw, dbeta: dbeta.raw),
+            epsilon: 1e-3, rows: rows, c: c, scratch: nil)
         func difference(_ i: Int, _ f: (Double) -> Double) -> Double { (f(1e-5) - f(-1e-5)) / 2e-5 }
         func moved(_ a: [Double], _ i: Int, _ step: Double) -> [Double] {
             var b = a

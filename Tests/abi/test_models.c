@@ -27,7 +27,7 @@ static void stacks(void)
     dl_text_free(text);
     FAILS(dl_model_summary(&text, model, -1), DL_ERROR_ARGUMENT, "-1");
     OK(dl_model_predict(&y, 1, &count, model, &x, 1, 2));
-    OK(dl_model_explain(&text, model));
+    OK(dl_model_explain(&text, model, NULL));
     CHECK(text[0] != 0);
     dl_text_free(text);
     FAILS(dl_model_predict(&z, 1, &count, model, &wrong, 1, 0), DL_ERROR_SHAPE, "(5, 3)");

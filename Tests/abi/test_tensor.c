@@ -261,6 +261,10 @@ static void process(void)
     FAILS(dl_set_num_threads(-1), DL_ERROR_ARGUMENT, "-1");
     FAILS(dl_set_num_threads(1025), DL_ERROR_ARGUMENT, "1025");
     OK(dl_set_num_threads(threads));
+    dl_set_winograd(0);
+    CHECK(dl_get_winograd() == 0);
+    dl_set_winograd(7);
+    CHECK(dl_get_winograd() == 1);
     OK(dl_system_info(&text));
     CHECK(strstr(text, "\"version\"") != NULL && strstr(text, "\"kernels\"") != NULL);
     dl_text_free(text);

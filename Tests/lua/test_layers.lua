@@ -194,6 +194,47 @@ test("layers in a cycle of Lua are collected", function()
   assert(dl.memory().live_handles - before < 10, dl.memory().live_handles - before)
 end)
 
+test("zero padding, windows over the border, and windows for what is left", function()
+  local x = dl.arange(9):to "f32":reshape{ 1, 3, 3, 1 }
+  near(L.ZeroPadding2D{ padding = { { 1, 0 }, { 0, 2 } } }(x):reshape{ 4, 5 }:totable(),
+    { { 0, 0, 0, 0, 0 }, { 1, 2, 3, 0, 0 }, { 4, 5, 6, 0, 0 }, { 7, 8, 9, 0, 0 } })
+  equal(L.ZeroPadding2D{ { 2, 1 }, data_format = "channels_first" }(dl.ones{ 1, 2, 3, 3 }).shape, { 1, 2, 7, 5 })
+  near(L.MaxPooling2D{ 2, ceil_mode = true }(x):reshape{ 2, 2 }:totable(), { { 5, 6 }, { 8, 9 } })
+  near(L.AveragePooling2D{ 2, ceil_mode = true }(x):reshape{ 2, 2 }:totable(), { { 3, 4.5 }, { 7.5, 9 } })
+  near(L.MaxPooling2D{ 3, strides = 2, padding = 1 }(x):reshape{ 2, 2 }:totable(), { { 5, 6 }, { 8, 9 } })
+  -- A last window must begin inside.
+  equal(L.MaxPooling2D{ 1, strides = 2, ceil_mode = true }(dl.ones{ 1, 4, 5, 1 }).shape, { 1, 2, 3, 1 })
+  equal(L.Conv2D{ 4, 3, strides = 2, padding = 1 }(dl.ones{ 1, 8, 7, 2 }).shape, { 1, 4, 4, 4 })
+  near(L.Conv2D{ 1, 3, padding = { 0, 1, 2, 0 }, kernel_initializer = "ones" }(x):totable(),
+    L.Conv2D{ 1, 3, kernel_initializer = "ones" }(L.ZeroPadding2D{ { { 0, 1 }, { 2, 0 } } }(x)):totable())
+  raises({ "padding", "'sme'", "did you mean 'same'" }, L.MaxPooling2D, { 2, padding = "sme" })
+  raises({ "padding", "Conv2D" }, L.Conv2D, { 1, 3, padding = -1 })
+  raises({ "padding", "ZeroPadding2D" }, L.ZeroPadding2D, { padding = "same" })
+end)
+
+test("windows of a given number", function()
+  local x = dl.arange(7):to "f32":reshape{ 1, 1, 7, 1 }
+  near(L.AdaptiveAveragePooling2D{ { 1, 3 } }(x):reshape{ -1 }:totable(), { 2, 4, 6 })
+  near(L.AdaptiveAveragePooling2D{ { 2, 2 } }(dl.ones{ 1, 5, 5, 3 }):totable(), dl.ones{ 1, 2, 2, 3 }:totable())
+  equal(L.AdaptiveAveragePooling2D{ 7 }(dl.ones{ 2, 2, 3, 4 }).shape, { 2, 7, 7, 4 })
+end)
+
+test("local response normalisation by its formula", function()
+  local c, size, alpha, beta, k = 20, 5, 0.4, 0.75, 1.5
+  local x = dl.randn(3, c)
+  local y = L.LocalResponseNormalization{ size = size, alpha = alpha, beta = beta, k = k }(x):totable()
+  for row, numbers in ipairs(x:totable()) do
+    for i = 1, c do
+      local sum = 0
+      for j = math.max(1, i - size // 2), math.min(c, i + (size - 1) // 2) do sum = sum + numbers[j] ^ 2 end
+      near(y[row][i], numbers[i] / (k + alpha / size * sum) ^ beta, 1e-5)
+    end
+  end
+  local pictures = dl.randn(2, 3, 4, 6)
+  near(L.LocalResponseNormalization{ data_format = "channels_first" }(pictures:transpose{ 1, 4, 2, 3 })
+    :transpose{ 1, 3, 4, 2 }:totable(), L.LocalResponseNormalization()(pictures):totable())
+end)
+
 test("every layer has a description, and its example runs", function()
   for _, name in ipairs(dl.list "layer") do
     local declaration = assert(dl.describe("layer", name))

@@ -98,6 +98,20 @@ typedef struct dl_rmsprop {
     float rate, rho, momentum, epsilon, decay;
 } dl_rmsprop;
 
+/* Gradients of the training form of batch normalisation; dgamma and dbeta are always written.
+ *
+ * Without relu the gradient of the normalised values is dy. With relu, and masked NULL, it is dy where the
+ * normalised value, computed anew with beta, is positive. With relu and masked, it is dy (and dy2, where that is not NULL)
+ * where y is positive, and is written to masked, which may be dy: the gradient of the residual that was added. */
+typedef struct dl_batch_norm_gradient {
+    const float *dy, *dy2, *x, *y;
+    const float *mean, *variance, *gamma, *beta;
+    float *dx, *dgamma, *dbeta, *masked, *scratch;
+    int64_t rows, c;
+    float epsilon;
+    int32_t relu;
+} dl_batch_norm_gradient;
+
 typedef struct dl_math_kernels {
     int32_t lanes;
 
@@ -149,14 +163,22 @@ typedef struct dl_math_kernels {
     /* Mean and biased variance of each column. */
     void (*column_moments)(const dl_runtime *runtime, const float *x, float *mean, float *variance, int64_t rows,
                            int64_t c, float *scratch);
-    /* y = (x - mean) / sqrt(variance + epsilon) gamma + beta; gamma and beta may be NULL. */
+    /* y = (x - mean) / sqrt(variance + epsilon) gamma + beta + residual, cut off below 0 with relu. gamma, beta and
+     * residual may be NULL. */
     void (*batch_norm)(const dl_runtime *runtime, const float *x, const float *mean, const float *variance,
-                       const float *gamma, const float *beta, float epsilon, float *y, int64_t rows, int64_t c,
-                       float *scratch);
-    /* Gradients of the training form; dgamma and dbeta are always written. */
-    void (*batch_norm_gradient)(const dl_runtime *runtime, const float *dy, const float *x, const float *mean,
-                                const float *variance, const float *gamma, float epsilon, float *dx, float *dgamma,
-                                float *dbeta, int64_t rows, int64_t c, float *scratch);
+                       const float *gamma, const float *beta, float epsilon, const float *residual, int32_t relu,
+                       float *y, int64_t rows, int64_t c, float *scratch);
+    void (*batch_norm_gradient)(const dl_runtime *runtime, const dl_batch_norm_gradient *arguments);
+
+    /* Local response normalisation of x [rows, c] across c: y = x d^-beta with d = k + scale * (the sum of x^2 over the
+     * columns from `before` before to `after` after), both 0 to c. y must not be x, nor dx one of the inputs.
+     * scratch: local_response_scratch(rows, c) floats. */
+    int64_t (*local_response_scratch)(int64_t rows, int64_t c);
+    void (*local_response)(const dl_runtime *runtime, const float *x, float *y, int64_t rows, int64_t c, int64_t before,
+                           int64_t after, float scale, float beta, float k);
+    void (*local_response_gradient)(const dl_runtime *runtime, const float *x, const float *dy, float *dx, int64_t rows,
+                                    int64_t c, int64_t before, int64_t after, float scale, float beta, float k,
+                                    float *scratch);
 
     /* w -= rate g, after w -= decay w. */
     void (*sgd)(const dl_runtime *runtime, const float *w, const float *g, float *w_out, int64_t n, float rate,

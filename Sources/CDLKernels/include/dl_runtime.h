@@ -19,4 +19,16 @@ typedef struct dl_runtime {
     int64_t threads;
 } dl_runtime;
 
+/* Scratch memory that pieces share one after another, so that a thread meets what is in its cache: `taken` has a bit for
+ * each of up to 64 slots, 0 at first. The lowest free slot is taken; there are as many slots as pieces, so none waits. */
+static inline __attribute__((always_inline)) int64_t dl_take_slot(uint64_t *taken) {
+    uint64_t before = __atomic_load_n(taken, __ATOMIC_RELAXED), bit;
+    do bit = ~before & (before + 1);
+    while (!__atomic_compare_exchange_n(taken, &before, before | bit, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+    return __builtin_ctzll(bit);
+}
+static inline __attribute__((always_inline)) void dl_return_slot(uint64_t *taken, int64_t slot) {
+    __atomic_fetch_and(taken, ~((uint64_t)1 << slot), __ATOMIC_RELEASE);
+}
+
 #endif

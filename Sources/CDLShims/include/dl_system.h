@@ -26,6 +26,9 @@ int dl_system_terminal_width(int file);
 /* 64 bits from the system's random source, or from clock and process where it has none. */
 uint64_t dl_system_entropy(void);
 
+/* Writes the text to the standard error stream, in one piece where the system can; failures are ignored. */
+void dl_system_report(const char *text);
+
 /* A copy of the text, or NULL; and what gives it back. */
 char *dl_system_copy_text(const char *text);
 void dl_system_free_text(char *text);

@@ -12,17 +12,45 @@ struct Convolution2DImplementation: Sendable {
 /// everything, stands behind them.
 enum Convolution2DList {
     static let forward = [
+        Convolution2DImplementation(
+            name: "winograd4", refusal: { refusalOfWinograd($0, .forward, step: 4) }, kernel: { $0.pointee.forward_winograd4 }),
+        Convolution2DImplementation(
+            name: "winograd2", refusal: { refusalOfWinograd($0, .forward, step: 2) }, kernel: { $0.pointee.forward_winograd2 }),
         Convolution2DImplementation(name: "planes", refusal: refusalOfPlanes, kernel: { $0.pointee.forward_planes }),
+        Convolution2DImplementation(
+            name: "depthwise", refusal: refusalOfDepthwise, kernel: { $0.pointee.forward_depthwise }),
+        Convolution2DImplementation(
+            name: "grouped", refusal: refusalOfGrouped, kernel: { $0.pointee.forward_depthwise }),
         Convolution2DImplementation(name: "rows", refusal: { _ in nil }, kernel: { $0.pointee.forward_rows }),
     ]
 
     static let backwardData = [
+        Convolution2DImplementation(
+            name: "winograd4", refusal: { refusalOfWinograd($0, .backwardData, step: 4) },
+            kernel: { $0.pointee.data_winograd4 }),
+        Convolution2DImplementation(
+            name: "winograd2", refusal: { refusalOfWinograd($0, .backwardData, step: 2) },
+            kernel: { $0.pointee.data_winograd2 }),
         Convolution2DImplementation(name: "scatter", refusal: refusalOfScatter, kernel: { $0.pointee.data_scatter }),
+        Convolution2DImplementation(
+            name: "depthwise", refusal: refusalOfDepthwise, kernel: { $0.pointee.data_depthwise }),
+        Convolution2DImplementation(
+            name: "grouped", refusal: refusalOfGrouped, kernel: { $0.pointee.data_depthwise }),
         Convolution2DImplementation(name: "rows", refusal: { _ in nil }, kernel: { $0.pointee.data_rows }),
     ]
 
     static let backwardWeights = [
+        Convolution2DImplementation(
+            name: "winograd4", refusal: { refusalOfWinograd($0, .backwardWeights, step: 4) },
+            kernel: { $0.pointee.weights_winograd4 }),
+        Convolution2DImplementation(
+            name: "winograd2", refusal: { refusalOfWinograd($0, .backwardWeights, step: 2) },
+            kernel: { $0.pointee.weights_winograd2 }),
         Convolution2DImplementation(name: "planes", refusal: refusalOfPlanes, kernel: { $0.pointee.weights_planes }),
+        Convolution2DImplementation(
+            name: "depthwise", refusal: refusalOfDepthwise, kernel: { $0.pointee.weights_depthwise }),
+        Convolution2DImplementation(
+            name: "grouped", refusal: refusalOfGrouped, kernel: { $0.pointee.weights_depthwise }),
         Convolution2DImplementation(name: "rows", refusal: { _ in nil }, kernel: { $0.pointee.weights_rows }),
     ]
 
@@ -31,6 +59,19 @@ enum Convolution2DList {
         if p.strideWidth != 1 { return "horizontal stride" }
         if p.filters > 8 { return "more than 8 filters" }
         if p.channels > 4 { return "more than 4 channels" }
+        return nil
+    }
+
+    private static let refusalOfDepthwise: @Sendable (Convolution2DProblem) -> String? = { p in
+        if p.groups != p.channels { return "several channels in a group" }
+        if p.channels == 1 { return "a single channel" }
+        return nil
+    }
+
+    private static let refusalOfGrouped: @Sendable (Convolution2DProblem) -> String? = { p in
+        if p.groups == 1 || p.groups == p.channels { return "no groups of several channels" }
+        // Of these a vector of the narrowest build holds one group at least.
+        if p.channels / p.groups > 8 || p.filters / p.groups > 8 { return "more than 8 channels or filters in a group" }
         return nil
     }
 
@@ -51,6 +92,7 @@ struct Convolution2DSelection: @unchecked Sendable {
     let kernel: dl_convolution_kernel?
     let cProblem: dl_convolution_problem
     let scratchBytes: Int
+    let packedBytes: Int
 
     init(
         _ problem: Convolution2DProblem, direction: String, list: [Convolution2DImplementation],
@@ -69,7 +111,8 @@ struct Convolution2DSelection: @unchecked Sendable {
             }
         let c = problem.cProblem
         for implementation in list {
-            if let reason = general ?? implementation.refusal(problem) {
+            let volume = problem.isVolume && implementation.name != "rows" ? "three dimensions" : nil
+            if let reason = general ?? volume ?? implementation.refusal(problem) {
                 refusals.append(KernelChoice.Refusal(implementation: implementation.name, reason: reason))
                 continue
             }
@@ -80,12 +123,18 @@ struct Convolution2DSelection: @unchecked Sendable {
             self.kernel = kernel
             cProblem = c
             scratchBytes = withUnsafePointer(to: c) { Int(kernel.scratch_bytes($0)) }
+            packedBytes = withUnsafePointer(to: c) { Int(kernel.packed_bytes?($0) ?? 0) }
             return
         }
         choice = KernelChoice(problem: "\(problem) \(direction)", implementation: "reference", refusals: refusals)
         kernel = nil
         cProblem = c
         scratchBytes = 0
+        packedBytes = 0
+    }
+
+    func pack(_ w: UnsafePointer<Float>, _ packed: UnsafeMutablePointer<Float>, _ runtime: UnsafePointer<dl_runtime>) {
+        withUnsafePointer(to: cProblem) { kernel?.pack?($0, w, packed, runtime) }
     }
 
     /// False where the reference has to do it.

@@ -2,7 +2,7 @@
 ///
 ///     y[n, oy, ox, f] = bias[f] + sum over ky, kx, c of x[n, oy * sy + ky * dy - top, ox * sx + kx * dx - left, c] * w[ky, kx, c, f]
 ///
-/// with x zero outside; dx and dw are the derivatives of sum(y * dy).
+/// with x zero outside, and a third dimension likewise; dx and dw are the derivatives of sum(y * dy).
 package struct Convolution2DReference<Scalar: BinaryFloatingPoint> {
     let p: Convolution2DProblem
 
@@ -14,7 +14,7 @@ package struct Convolution2DReference<Scalar: BinaryFloatingPoint> {
         x: UnsafePointer<Scalar>, w: UnsafePointer<Scalar>, bias: UnsafePointer<Scalar>?, relu: Bool,
         y: UnsafeMutablePointer<Scalar>
     ) {
-        for position in 0..<p.batch * p.outputHeight * p.outputWidth {
+        for position in 0..<p.batch * p.outputDepth * p.outputHeight * p.outputWidth {
             let row = y + position * p.filters
             for f in 0..<p.filters { row[f] = bias?[f] ?? 0 }
         }
@@ -62,18 +62,22 @@ package struct Convolution2DReference<Scalar: BinaryFloatingPoint> {
     /// first channel in x, of the tap's first weight in w, and of the group's first filter in y.
     @inline(__always)
     private func forEachTap(_ body: (_ input: Int, _ kernel: Int, _ output: Int) -> Void) {
-        for image in 0..<p.batch {
+        for plane in 0..<p.batch * p.outputDepth {
+            let (image, oz) = (plane / p.outputDepth, plane % p.outputDepth)
             for oy in 0..<p.outputHeight {
                 for ox in 0..<p.outputWidth {
-                    for ky in 0..<p.kernelHeight {
-                        let iy = oy * p.strideHeight + ky * p.dilationHeight - p.paddingTop
+                    for kernelRow in 0..<p.kernelDepth * p.kernelHeight {
+                        let iz = oz * p.strideDepth + kernelRow / p.kernelHeight * p.dilationDepth - p.paddingFront
+                        if iz < 0 || iz >= p.inputDepth { continue }
+                        let iy = oy * p.strideHeight + kernelRow % p.kernelHeight * p.dilationHeight - p.paddingTop
                         if iy < 0 || iy >= p.inputHeight { continue }
                         for kx in 0..<p.kernelWidth {
                             let ix = ox * p.strideWidth + kx * p.dilationWidth - p.paddingLeft
                             if ix < 0 || ix >= p.inputWidth { continue }
-                            let input = ((image * p.inputHeight + iy) * p.inputWidth + ix) * p.channels
-                            let kernel = (ky * p.kernelWidth + kx) * (p.channels / p.groups) * p.filters
-                            let output = ((image * p.outputHeight + oy) * p.outputWidth + ox) * p.filters
+                            let row = (image * p.inputDepth + iz) * p.inputHeight + iy
+                            let input = (row * p.inputWidth + ix) * p.channels
+                            let kernel = (kernelRow * p.kernelWidth + kx) * (p.channels / p.groups) * p.filters
+                            let output = ((plane * p.outputHeight + oy) * p.outputWidth + ox) * p.filters
                             for group in 0..<p.groups {
                                 body(
                                     input + group * (p.channels / p.groups), kernel + group * (p.filters / p.groups),

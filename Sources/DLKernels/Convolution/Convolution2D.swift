@@ -22,15 +22,27 @@ package struct Convolution2DForward: Sendable {
 
     package var choice: KernelChoice { selection.choice }
     package var scratchBytes: Int { selection.scratchBytes }
+    /// Bytes of w in the form the chosen kernel works with, which it makes in every call unless it is handed to it; 0 where there is
+    /// no such form.
+    package var packedBytes: Int { selection.packedBytes }
 
+    /// Makes that form in `packed`, 64-byte aligned. It stays good as long as w does not change.
+    package func pack(w: UnsafePointer<Float>, into packed: UnsafeMutableRawPointer, runtime: UnsafePointer<dl_runtime>) {
+        if packedBytes == 0 { return }
+        selection.pack(w, packed.assumingMemoryBound(to: Float.self), runtime)
+    }
+
+    /// `packed` is what `pack` made of this w, or nil. It is left alone where `packedBytes` is 0.
     package func run(
         x: UnsafePointer<Float>, w: UnsafePointer<Float>, bias: UnsafePointer<Float>? = nil,
-        activation: KernelActivation = .none, y: UnsafeMutablePointer<Float>, scratch: UnsafeMutableRawPointer?,
-        runtime: UnsafePointer<dl_runtime>
+        activation: KernelActivation = .none, y: UnsafeMutablePointer<Float>, packed: UnsafeRawPointer? = nil,
+        scratch: UnsafeMutableRawPointer?, runtime: UnsafePointer<dl_runtime>
     ) {
         let done = selection.run(
             dl_convolution_arguments(
-                x: x, w: w, dy: nil, bias: bias, result: y, relu: activation.rawValue, scratch: scratch, runtime: runtime))
+                x: x, w: w, dy: nil, bias: bias, result: y, relu: activation.rawValue,
+                packed: packedBytes == 0 ? nil : packed?.assumingMemoryBound(to: Float.self), scratch: scratch,
+                runtime: runtime))
         if !done {
             Convolution2DReference<Float>(problem).forward(x: x, w: w, bias: bias, relu: activation == .relu, y: y)
         }
@@ -66,7 +78,7 @@ package struct Convolution2DBackwardData: Sendable {
     ) {
         let done = selection.run(
             dl_convolution_arguments(
-                x: nil, w: w, dy: dy, bias: nil, result: dx, relu: 0, scratch: scratch, runtime: runtime))
+                x: nil, w: w, dy: dy, bias: nil, result: dx, relu: 0, packed: nil, scratch: scratch, runtime: runtime))
         if !done { Convolution2DReference<Float>(problem).backwardData(dy: dy, w: w, dx: dx) }
     }
 
@@ -96,7 +108,7 @@ package struct Convolution2DBackwardWeights: Sendable {
     ) {
         let done = selection.run(
             dl_convolution_arguments(
-                x: x, w: nil, dy: dy, bias: nil, result: dw, relu: 0, scratch: scratch, runtime: runtime))
+                x: x, w: nil, dy: dy, bias: nil, result: dw, relu: 0, packed: nil, scratch: scratch, runtime: runtime))
         if !done { Convolution2DReference<Float>(problem).backwardWeights(x: x, dy: dy, dw: dw) }
     }
 

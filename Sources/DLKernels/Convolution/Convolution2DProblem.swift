@@ -1,14 +1,14 @@
 import CDLKernels
 import DLBase
 
-/// The sizes of a two-dimensional convolution.
+/// The sizes of a convolution of pictures, or of volumes, whose depths are the outermost dimension.
 ///
-/// x [batch, inputHeight, inputWidth, channels], w [kernelHeight, kernelWidth, channels / groups, filters],
-/// y [batch, outputHeight, outputWidth, filters], all contiguous.
+/// x [batch, inputDepth, inputHeight, inputWidth, channels], w [kernelDepth, kernelHeight, kernelWidth, channels / groups,
+/// filters], y [batch, outputDepth, outputHeight, outputWidth, filters], all contiguous. The depths of pictures are 1.
 ///
 ///     outputHeight = (inputHeight + paddingTop + paddingBottom - dilationHeight * (kernelHeight - 1) - 1) / strideHeight + 1
 ///
-/// rounded down, and the width likewise.
+/// rounded down, and width and depth likewise.
 package struct Convolution2DProblem: Hashable, Sendable {
     package let batch: Int
     package let inputHeight: Int
@@ -28,6 +28,13 @@ package struct Convolution2DProblem: Hashable, Sendable {
     package let paddingRight: Int
     package let outputHeight: Int
     package let outputWidth: Int
+    package let inputDepth: Int
+    package let kernelDepth: Int
+    package let strideDepth: Int
+    package let dilationDepth: Int
+    package let paddingFront: Int
+    package let paddingBack: Int
+    package let outputDepth: Int
 
     /// Throws `shape` where a size is out of range (batch below 0, another below 1, paddings below 0), the groups do not
     /// divide channels and filters, the kernel is larger than the padded input, or a tensor would have more than 2^40
@@ -35,8 +42,15 @@ package struct Convolution2DProblem: Hashable, Sendable {
     package init(
         batch: Int, inputHeight: Int, inputWidth: Int, channels: Int, filters: Int, kernelHeight: Int, kernelWidth: Int,
         strideHeight: Int = 1, strideWidth: Int = 1, dilationHeight: Int = 1, dilationWidth: Int = 1, groups: Int = 1,
-        paddingTop: Int = 0, paddingBottom: Int = 0, paddingLeft: Int = 0, paddingRight: Int = 0
+        paddingTop: Int = 0, paddingBottom: Int = 0, paddingLeft: Int = 0, paddingRight: Int = 0, inputDepth: Int = 1,
+        kernelDepth: Int = 1, strideDepth: Int = 1, dilationDepth: Int = 1, paddingFront: Int = 0, paddingBack: Int = 0
     ) throws(DLError) {
+        self.inputDepth = inputDepth
+        self.kernelDepth = kernelDepth
+        self.strideDepth = strideDepth
+        self.dilationDepth = dilationDepth
+        self.paddingFront = paddingFront
+        self.paddingBack = paddingBack
         self.batch = batch
         self.inputHeight = inputHeight
         self.inputWidth = inputWidth
@@ -57,12 +71,13 @@ package struct Convolution2DProblem: Hashable, Sendable {
             ("input height", inputHeight), ("input width", inputWidth), ("channels", channels), ("filters", filters),
             ("kernel height", kernelHeight), ("kernel width", kernelWidth), ("stride height", strideHeight),
             ("stride width", strideWidth), ("dilation height", dilationHeight), ("dilation width", dilationWidth),
-            ("groups", groups),
+            ("groups", groups), ("input depth", inputDepth), ("kernel depth", kernelDepth), ("stride depth", strideDepth),
+            ("dilation depth", dilationDepth),
         ]
         for (name, size) in named where size < 1 || size > Self.sizeLimit {
             throw Self.error("\(name) must be from 1 to \(Self.sizeLimit). Received: \(size)")
         }
-        let padding = [paddingTop, paddingBottom, paddingLeft, paddingRight]
+        let padding = [paddingTop, paddingBottom, paddingLeft, paddingRight, paddingFront, paddingBack]
         for size in padding + [batch] where size < 0 || size > Self.sizeLimit {
             throw Self.error("batch and padding must be from 0 to \(Self.sizeLimit). Received: batch \(batch), padding \(padding)")
         }
@@ -81,12 +96,20 @@ package struct Convolution2DProblem: Hashable, Sendable {
                     + " Received: input height \(inputHeight), width \(inputWidth), kernel \(kernelHeight) by \(kernelWidth),"
                     + " dilation \(dilationHeight) by \(dilationWidth), padding \(padding)")
         }
+        let reachZ = dilationDepth * (kernelDepth - 1) + 1
+        let paddedDepth = inputDepth + paddingFront + paddingBack
+        if reachZ > paddedDepth {
+            throw Self.error(
+                "the kernel covers \(reachZ) planes, more than the padded input of \(paddedDepth)."
+                    + " Received: input depth \(inputDepth), kernel \(kernelDepth), dilation \(dilationDepth), padding \(padding)")
+        }
+        outputDepth = (paddedDepth - reachZ) / strideDepth + 1
         outputHeight = (paddedHeight - reachY) / strideHeight + 1
         outputWidth = (paddedWidth - reachX) / strideWidth + 1
         let tensors = [
-            ("padded input", [batch, paddedHeight, paddedWidth, channels]),
-            ("kernel", [kernelHeight, kernelWidth, channels / groups, filters]),
-            ("output", [batch, outputHeight, outputWidth, filters]),
+            ("padded input", [batch, paddedDepth, paddedHeight, paddedWidth, channels]),
+            ("kernel", [kernelDepth, kernelHeight, kernelWidth, channels / groups, filters]),
+            ("output", [batch, outputDepth, outputHeight, outputWidth, filters]),
         ]
         for (name, shape) in tensors {
             var count = 1
@@ -113,11 +136,13 @@ package struct Convolution2DProblem: Hashable, Sendable {
 
     private static func error(_ text: String) -> DLError { DLError(.shape, "[conv2d] \(text)") }
 
-    package var inputCount: Int { batch * inputHeight * inputWidth * channels }
-    package var kernelCount: Int { kernelHeight * kernelWidth * (channels / groups) * filters }
-    package var outputCount: Int { batch * outputHeight * outputWidth * filters }
+    /// Whether the third dimension is more than one plane.
+    package var isVolume: Bool { inputDepth > 1 || kernelDepth > 1 || outputDepth > 1 }
+    package var inputCount: Int { batch * inputDepth * inputHeight * inputWidth * channels }
+    package var kernelCount: Int { kernelDepth * kernelHeight * kernelWidth * (channels / groups) * filters }
+    package var outputCount: Int { batch * outputDepth * outputHeight * outputWidth * filters }
     /// Multiplications of the direct algorithm, borders included, as one counts FLOPs: two for each multiply-add.
-    package var flops: Double { 2 * Double(outputCount) * Double(kernelHeight * kernelWidth * (channels / groups)) }
+    package var flops: Double { 2 * Double(outputCount) * Double(kernelDepth * kernelHeight * kernelWidth * (channels / groups)) }
 
     var cProblem: dl_convolution_problem {
         dl_convolution_problem(
@@ -126,56 +151,8 @@ package struct Convolution2DProblem: Hashable, Sendable {
             kernel_width: Int64(kernelWidth), stride_y: Int64(strideHeight), stride_x: Int64(strideWidth),
             dilation_y: Int64(dilationHeight), dilation_x: Int64(dilationWidth), groups: Int64(groups),
             pad_top: Int64(paddingTop), pad_left: Int64(paddingLeft), output_height: Int64(outputHeight),
-            output_width: Int64(outputWidth))
-    }
-}
-
-extension Convolution2DProblem: CustomStringConvertible {
-    /// The problem string, for example `conv2d n4 ih56 iw56 ic64 oc64 kh3 kw3 s1 p1`. Dilation and groups stand only where
-    /// they are not 1; unequal strides are `sh sw`, unequal dilations `dh dw`, unequal paddings `pt pb pl pr`.
-    package var description: String {
-        var text = "conv2d n\(batch) ih\(inputHeight) iw\(inputWidth) ic\(channels) oc\(filters) kh\(kernelHeight) kw\(kernelWidth)"
-        text += strideHeight == strideWidth ? " s\(strideHeight)" : " sh\(strideHeight) sw\(strideWidth)"
-        if dilationHeight != dilationWidth {
-            text += " dh\(dilationHeight) dw\(dilationWidth)"
-        } else if dilationHeight != 1 {
-            text += " d\(dilationHeight)"
-        }
-        if paddingTop == paddingBottom && paddingTop == paddingLeft && paddingTop == paddingRight {
-            text += " p\(paddingTop)"
-        } else {
-            text += " pt\(paddingTop) pb\(paddingBottom) pl\(paddingLeft) pr\(paddingRight)"
-        }
-        return groups == 1 ? text : text + " g\(groups)"
-    }
-
-    /// Reads a problem string; throws `format` where it is none, and as the other initializer where its sizes are wrong.
-    package init(_ text: String) throws(DLError) {
-        let words = text.split(separator: " ")
-        guard words.first == "conv2d" else {
-            throw DLError(.format, "[conv2d] a problem string begins with conv2d. Received: \(text)")
-        }
-        let known = [
-            "n", "ih", "iw", "ic", "oc", "kh", "kw", "s", "sh", "sw", "d", "dh", "dw", "p", "pt", "pb", "pl", "pr", "g",
-        ]
-        var values: [String: Int] = [:]
-        for word in words.dropFirst() {
-            let name = String(word.prefix { !$0.isNumber && $0 != "-" })
-            guard known.contains(name), let value = Int(word.dropFirst(name.count)), values[name] == nil else {
-                throw DLError(.format, "[conv2d] problem string has an unknown or repeated part \"\(word)\". Received: \(text)")
-            }
-            values[name] = value
-        }
-        for name in known.prefix(7) where values[name] == nil {
-            throw DLError(.format, "[conv2d] problem string lacks \(name). Received: \(text)")
-        }
-        func value(_ name: String, _ common: String, _ standard: Int) -> Int { values[name] ?? values[common] ?? standard }
-        try self.init(
-            batch: value("n", "", 0), inputHeight: value("ih", "", 0), inputWidth: value("iw", "", 0),
-            channels: value("ic", "", 0), filters: value("oc", "", 0), kernelHeight: value("kh", "", 0),
-            kernelWidth: value("kw", "", 0), strideHeight: value("sh", "s", 1), strideWidth: value("sw", "s", 1),
-            dilationHeight: value("dh", "d", 1), dilationWidth: value("dw", "d", 1), groups: value("g", "", 1),
-            paddingTop: value("pt", "p", 0), paddingBottom: value("pb", "p", 0), paddingLeft: value("pl", "p", 0),
-            paddingRight: value("pr", "p", 0))
+            output_width: Int64(outputWidth), input_depth: Int64(inputDepth), kernel_depth: Int64(kernelDepth),
+            stride_z: Int64(strideDepth), dilation_z: Int64(dilationDepth), pad_front: Int64(paddingFront),
+            output_depth: Int64(outputDepth))
     }
 }

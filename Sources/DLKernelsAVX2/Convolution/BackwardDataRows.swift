@@ -42,8 +42,10 @@ private struct DataScratch {
     let checked: Bool
     let merged: Bool
     /// The part of dy that all phases look at, borders of zeros included.
+    let firstZ: Int
     let firstY: Int
     let firstX: Int
+    let windowDepth: Int
     let windowHeight: Int
     let windowWidth: Int
     let runs: UnsafeMutablePointer<Int>
@@ -55,21 +57,25 @@ private struct DataScratch {
 
     init(_ s: Sizes, _ memory: UnsafeMutableRawPointer?) {
         var cursor = ScratchCursor(memory)
-        let taps = s.kernelY &* s.kernelX
+        let taps = s.taps
+        let (firstZ, endZ) = Self.extent(s.depth, s.strideZ, s.dilationZ, s.kernelZ, s.padFront)
         let (firstY, endY) = Self.extent(s.height, s.strideY, s.dilationY, s.kernelY, s.padTop)
         let (firstX, endX) = Self.extent(s.width, s.strideX, s.dilationX, s.kernelX, s.padLeft)
-        let outside = firstY < 0 || firstX < 0 || endY >= s.outputHeight || endX >= s.outputWidth
+        let outside = firstY < 0 || firstX < 0 || firstZ < 0 || endY >= s.outputHeight || endX >= s.outputWidth
+            || endZ >= s.outputDepth
         checked = outside && s.groupFilters >= checkedChannels && taps <= 64
         copied = outside && !checked
         merged = !checked && s.groups == 1 && s.strideX % s.dilationX == 0
+        self.firstZ = copied ? firstZ : 0
         self.firstY = copied ? firstY : 0
         self.firstX = copied ? firstX : 0
+        windowDepth = endZ &- firstZ &+ 1
         windowHeight = endY &- firstY &+ 1
         windowWidth = endX &- firstX &+ 1
         runs = cursor.integers(taps)
         offsets = cursor.integers(taps)
         zeros = cursor.floats(s.groupFilters)
-        input = cursor.floats(copied ? s.batch &* windowHeight &* windowWidth &* s.filters : 0)
+        input = cursor.floats(copied ? s.batch &* windowDepth &* windowHeight &* windowWidth &* s.filters : 0)
         panels = cursor.floats(packedFloats(depth: taps &* s.groupFilters, columns: s.groupChannels))
         bytes = cursor.bytes
     }
@@ -102,65 +108,93 @@ func backwardDataRows(
         let dx = call.pointee.result
     else { return }
     var input = dy
+    var inputDepth = s.outputDepth
     var inputHeight = s.outputHeight
     var inputWidth = s.outputWidth
     if scratch.copied {
         var copy = PaddedCopy(
             from: dy, images: s.batch, rows: s.outputHeight, columns: s.outputWidth, channels: s.filters,
             to: scratch.input, originY: scratch.firstY, originX: scratch.firstX, toRows: scratch.windowHeight,
-            toColumns: scratch.windowWidth)
+            toColumns: scratch.windowWidth, planes: s.outputDepth, originZ: scratch.firstZ, toPlanes: scratch.windowDepth)
         copy.run(runtime)
         input = UnsafePointer(scratch.input)
+        inputDepth = scratch.windowDepth
         inputHeight = scratch.windowHeight
         inputWidth = scratch.windowWidth
     }
     clearFloats(scratch.zeros, s.groupFilters)
-    for phaseY in 0..<min(s.strideY, s.height) {
+    let phases = DataPhases(
+        s: s, scratch: scratch, input: input, inputDepth: inputDepth, inputHeight: inputHeight, inputWidth: inputWidth, w: w,
+        dx: dx)
+    for z in 0..<min(s.strideZ, s.depth) {
+        for y in 0..<min(s.strideY, s.height) {
+            for x in 0..<min(s.strideX, s.width) { phases.run(z, y, x, runtime) }
+        }
+    }
+}
+
+/// The products of all phases, one after another.
+private struct DataPhases {
+    let s: Sizes
+    let scratch: DataScratch
+    /// dy, or its copy with borders.
+    let input: UnsafePointer<Float>
+    let inputDepth: Int
+    let inputHeight: Int
+    let inputWidth: Int
+    let w: UnsafePointer<Float>
+    let dx: UnsafeMutablePointer<Float>
+
+    func run(_ phaseZ: Int, _ phaseY: Int, _ phaseX: Int, _ runtime: UnsafePointer<dl_runtime>) {
+        let z = Phase(
+            phase: phaseZ, size: s.depth, stride: s.strideZ, dilation: s.dilationZ, kernel: s.kernelZ, padding: s.padFront)
         let y = Phase(
-            phase: phaseY, size: s.height, stride: s.strideY, dilation: s.dilationY, kernel: s.kernelY,
-            padding: s.padTop)
-        for phaseX in 0..<min(s.strideX, s.width) {
-            let x = Phase(
-                phase: phaseX, size: s.width, stride: s.strideX, dilation: s.dilationX, kernel: s.kernelX,
-                padding: s.padLeft)
-            let taps = y.taps &* x.taps
-            let merged = scratch.merged && taps > 0
-            let rowStride = inputWidth &* s.filters
-            let runCount = merged ? y.taps : taps
-            for run in 0..<runCount {
-                let ty = merged ? run : run / x.taps
-                let tx = merged ? 0 : run % x.taps
-                scratch.runs[run] = 4 &* (ty &* y.step &* rowStride &+ tx &* x.step &* s.filters)
+            phase: phaseY, size: s.height, stride: s.strideY, dilation: s.dilationY, kernel: s.kernelY, padding: s.padTop)
+        let x = Phase(
+            phase: phaseX, size: s.width, stride: s.strideX, dilation: s.dilationX, kernel: s.kernelX, padding: s.padLeft)
+        let taps = z.taps &* y.taps &* x.taps
+        let merged = scratch.merged && taps > 0
+        let rowStride = inputWidth &* s.filters
+        let runCount = merged ? z.taps &* y.taps : taps
+        for run in 0..<runCount {
+            let row = merged ? run : run / x.taps
+            let tx = merged ? 0 : run % x.taps
+            let inputRow = row / y.taps &* z.step &* inputHeight &+ row % y.taps &* y.step
+            scratch.runs[run] = 4 &* (inputRow &* rowStride &+ tx &* x.step &* s.filters)
+        }
+        for group in 0..<s.groups {
+            for tap in 0..<taps {
+                let row = tap / x.taps
+                let kz = z.lastTap &- row / y.taps &* z.tapStep
+                let ky = y.lastTap &- row % y.taps &* y.tapStep
+                let kx = x.lastTap &- tap % x.taps &* x.tapStep
+                scratch.offsets[tap] =
+                    ((kz &* s.kernelY &+ ky) &* s.kernelX &+ kx) &* s.groupChannels &* s.filters &+ group &* s.groupFilters
             }
-            for group in 0..<s.groups {
-                for tap in 0..<taps {
-                    let ky = y.lastTap &- tap / x.taps &* y.tapStep
-                    let kx = x.lastTap &- tap % x.taps &* x.tapStep
-                    scratch.offsets[tap] =
-                        (ky &* s.kernelX &+ kx) &* s.groupChannels &* s.filters &+ group &* s.groupFilters
-                }
-                var source: PanelSource?
-                if taps > 0 {
-                    source = PanelSource(
-                        transposed: w, stride: s.filters, offsets: scratch.offsets, blocks: taps, depth: s.groupFilters,
-                        columns: s.groupChannels, packed: scratch.panels)
-                }
-                var product = RowProduct(
-                    images: s.batch, rows: y.positions, columns: x.positions,
-                    output: dx + ((phaseY &* s.width &+ phaseX) &* s.channels &+ group &* s.groupChannels),
-                    outputImageStride: s.height &* s.width &* s.channels,
-                    outputRowStride: s.strideY &* s.width &* s.channels, outputColumnStride: s.strideX &* s.channels,
-                    input: input + group &* s.groupFilters, inputImageStride: inputHeight &* rowStride,
-                    inputRowStride: rowStride, inputColumnStride: s.filters,
-                    originY: y.origin &- scratch.firstY, originX: x.origin &- scratch.firstX, stepY: 1, stepX: 1,
-                    checked: scratch.checked, tapsY: y.taps, tapsX: x.taps, tapStepY: y.step, tapStepX: x.step,
-                    inputRows: s.outputHeight, inputColumns: s.outputWidth,
-                    runs: scratch.runs, runCount: runCount,
-                    runLength: merged ? x.taps &* s.filters : s.groupFilters, zeros: scratch.zeros,
-                    filters: s.groupChannels, panels: UnsafePointer(scratch.panels), panelStride: 0, source: source, bias: nil,
-                    relu: false, accumulate: false)
-                product.run(runtime)
+            var source: PanelSource?
+            if taps > 0 {
+                source = PanelSource(
+                    transposed: w, stride: s.filters, offsets: scratch.offsets, blocks: taps, depth: s.groupFilters,
+                    columns: s.groupChannels, packed: scratch.panels)
             }
+            let first = (phaseZ &* s.height &+ phaseY) &* s.width &+ phaseX
+            let planeStride = s.height &* s.width &* s.channels
+            var product = RowProduct(
+                images: s.batch, rows: y.positions, columns: x.positions,
+                output: dx + (first &* s.channels &+ group &* s.groupChannels),
+                outputImageStride: s.depth &* planeStride, outputRowStride: s.strideY &* s.width &* s.channels,
+                outputColumnStride: s.strideX &* s.channels, input: input + group &* s.groupFilters,
+                inputImageStride: inputDepth &* inputHeight &* rowStride, inputRowStride: rowStride,
+                inputColumnStride: s.filters, originY: y.origin &- scratch.firstY, originX: x.origin &- scratch.firstX,
+                stepY: 1, stepX: 1, checked: scratch.checked, tapsY: y.taps, tapsX: x.taps, tapStepY: y.step,
+                tapStepX: x.step, inputRows: s.outputHeight, inputColumns: s.outputWidth, runs: scratch.runs,
+                runCount: runCount, runLength: merged ? x.taps &* s.filters : s.groupFilters, zeros: scratch.zeros,
+                filters: s.groupChannels, panels: UnsafePointer(scratch.panels), panelStride: 0, source: source, bias: nil,
+                relu: false, accumulate: false)
+            product.depth = RowDepth(
+                planes: z.positions, outputStride: s.strideZ &* planeStride, inputStride: inputHeight &* rowStride,
+                origin: z.origin &- scratch.firstZ, step: 1, taps: z.taps, tapStep: z.step, inputPlanes: s.outputDepth)
+            product.run(runtime)
         }
     }
 }

@@ -13,6 +13,10 @@ private func fill(_ table: UnsafeMutablePointer<dl_convolution_kernels>) {
     table.pointee.lanes = Int32(truncatingIfNeeded: lanes)
     table.pointee.forward_rows.run = { forwardRows($0.unsafelyUnwrapped, $1.unsafelyUnwrapped) }
     table.pointee.forward_rows.scratch_bytes = { Int64(forwardRowsScratchBytes($0.unsafelyUnwrapped)) }
+    table.pointee.forward_rows.packed_bytes = { Int64(forwardRowsPackedBytes($0.unsafelyUnwrapped)) }
+    table.pointee.forward_rows.pack = {
+        forwardRowsPack($0.unsafelyUnwrapped, $1.unsafelyUnwrapped, $2.unsafelyUnwrapped, $3.unsafelyUnwrapped)
+    }
     table.pointee.data_rows.run = { backwardDataRows($0.unsafelyUnwrapped, $1.unsafelyUnwrapped) }
     table.pointee.data_rows.scratch_bytes = { Int64(backwardDataRowsScratchBytes($0.unsafelyUnwrapped)) }
     table.pointee.data_scatter.run = { backwardDataScatter($0.unsafelyUnwrapped, $1.unsafelyUnwrapped) }
@@ -23,6 +27,13 @@ private func fill(_ table: UnsafeMutablePointer<dl_convolution_kernels>) {
     table.pointee.weights_planes.scratch_bytes = { Int64(backwardWeightsPlanesScratchBytes($0.unsafelyUnwrapped)) }
     table.pointee.forward_planes.run = { forwardPlanes($0.unsafelyUnwrapped, $1.unsafelyUnwrapped) }
     table.pointee.forward_planes.scratch_bytes = { Int64(forwardPlanesScratchBytes($0.unsafelyUnwrapped)) }
+    table.pointee.forward_depthwise.run = { forwardDepthwise($0.unsafelyUnwrapped, $1.unsafelyUnwrapped) }
+    table.pointee.forward_depthwise.scratch_bytes = { Int64(forwardDepthwiseScratchBytes($0.unsafelyUnwrapped)) }
+    table.pointee.data_depthwise.run = { backwardDataDepthwise($0.unsafelyUnwrapped, $1.unsafelyUnwrapped) }
+    table.pointee.data_depthwise.scratch_bytes = { Int64(backwardDataDepthwiseScratchBytes($0.unsafelyUnwrapped)) }
+    table.pointee.weights_depthwise.run = { backwardWeightsDepthwise($0.unsafelyUnwrapped, $1.unsafelyUnwrapped) }
+    table.pointee.weights_depthwise.scratch_bytes = { Int64(backwardWeightsDepthwiseScratchBytes($0.unsafelyUnwrapped)) }
+    fillWinogradTable(table)
     table.pointee.matmul.run = { matMul($0.unsafelyUnwrapped, $1.unsafelyUnwrapped) }
     table.pointee.matmul.scratch_bytes = { Int64(matMulScratchBytes($0.unsafelyUnwrapped)) }
     table.pointee.column_sums = { from, rows, columns, sums, scratch, runtime in

@@ -121,15 +121,18 @@ struct PaddedCopy {
     var originX: Int
     var toRows: Int
     var toColumns: Int
+    var planes = 1
+    var originZ = 0
+    var toPlanes = 1
 
     mutating func run(_ runtime: UnsafePointer<dl_runtime>) {
-        let floats = images &* toRows &* toColumns &* channels
-        let pieces = max(1, min(16, min(images &* toRows, floats / 16384)))
+        let floats = images &* toPlanes &* toRows &* toColumns &* channels
+        let pieces = max(1, min(16, min(images &* toPlanes &* toRows, floats / 16384)))
         var job = (self, pieces)
         inParallel(runtime, pieces: pieces, &job) { job, piece in
             let job = job.unsafelyUnwrapped.assumingMemoryBound(to: (PaddedCopy, Int).self)
             let copy = job.pointee.0
-            let count = copy.images &* copy.toRows
+            let count = copy.images &* copy.toPlanes &* copy.toRows
             let pieces = job.pointee.1
             for row in share(Int(piece), of: pieces, count)..<share(Int(piece) &+ 1, of: pieces, count) {
                 copyRow(copy, row)
@@ -138,11 +141,22 @@ struct PaddedCopy {
     }
 }
 
+extension PaddedCopy {
+    /// x with all the padding that the output positions look at.
+    init(_ s: Sizes, _ x: UnsafePointer<Float>, to: UnsafeMutablePointer<Float>) {
+        self.init(
+            from: x, images: s.batch, rows: s.height, columns: s.width, channels: s.channels, to: to,
+            originY: 0 &- s.padTop, originX: 0 &- s.padLeft, toRows: s.windowHeight, toColumns: s.windowWidth,
+            planes: s.depth, originZ: 0 &- s.padFront, toPlanes: s.windowDepth)
+    }
+}
+
 private func copyRow(_ copy: PaddedCopy, _ row: Int) {
     let width = copy.toColumns &* copy.channels
     let to = copy.to + row &* width
     let y = row % copy.toRows &+ copy.originY
-    if y < 0 || y >= copy.rows {
+    let z = row / copy.toRows % copy.toPlanes &+ copy.originZ
+    if y < 0 || y >= copy.rows || z < 0 || z >= copy.planes {
         clearFloats(to, width)
         return
     }
@@ -154,9 +168,32 @@ private func copyRow(_ copy: PaddedCopy, _ row: Int) {
     }
     let before = (first &- copy.originX) &* copy.channels
     let count = (end &- first) &* copy.channels
-    let image = row / copy.toRows
-    let from = copy.from + ((image &* copy.rows &+ y) &* copy.columns &+ first) &* copy.channels
+    let plane = row / copy.toRows / copy.toPlanes &* copy.planes &+ z
+    let from = copy.from + ((plane &* copy.rows &+ y) &* copy.columns &+ first) &* copy.channels
     clearFloats(to, before)
     copyFloats(from, to + before, count)
     clearFloats(to + (before &+ count), width &- before &- count)
+}
+
+/// Copies `rows` rows of `columns` floats, `stride` apart, to rows of one or two whole vectors, zeros behind the last.
+func packColumns(
+    _ from: UnsafePointer<Float>, stride: Int, columns: Int, rows: Int, to: UnsafeMutablePointer<Float>, vectors: Int
+) {
+    var from = from
+    var to = to
+    if vectors == 2 {
+        let rest = columns &- lanes
+        for _ in 0..<rows {
+            store(load(from), to)
+            store(loadFirst(from + lanes, rest), to + lanes)
+            from += stride
+            to += 2 &* lanes
+        }
+    } else {
+        for _ in 0..<rows {
+            store(loadFirst(from, columns), to)
+            from += stride
+            to += lanes
+        }
+    }
 }

@@ -1,15 +1,21 @@
 import CDLKernels
 
 /// Output positions that one piece of work covers at most: its rows of the left factor stay in the second-level cache
-/// while all panels pass.
-let blockRowLimit = 192
+/// while all panels pass. Where these are many more positions share them.
+private let blockRowLimit = 192
+private let largeBlockRowLimit = 384
+private let largeRightFloats = 262_144
 
-/// Floats of the summed dimension between two visits to the output: a panel of that depth fits the first-level cache.
-let depthLimit = 512
+/// Floats of a result that is stored past the caches, and up to which summed dimension.
+private let streamedFloats = 6_000_000
+private let streamedDepthLimit = 192
+
+/// Floats of the summed dimension between two visits to the output: a panel of that depth stays near the core.
+let depthLimit = 640
 
 /// The product behind convolution, its gradient and matrix multiplication, computed without copying the left factor.
 ///
-/// Rows are the positions of a grid images x rows x columns. The left factor's row at a position is the runs of input
+/// Rows are the positions of a grid images x planes x rows x columns. The left factor's row at a position is the runs of input
 /// floats its taps cover; the right factor is `depth` x `filters`, packed into panels of two vectors of columns
 /// (the last one of one vector, if that suffices), or `filters` columns in place.
 struct RowProduct {
@@ -56,23 +62,35 @@ struct RowProduct {
     var relu: Bool
     var accumulate: Bool
 
+    /// The dimension between images and rows.
+    var depth = RowDepth()
+
     var blockRows = 0
     var panelGroups = 1
 
-    var depth: Int { runCount &* runLength }
-    var positions: Int { images &* rows &* columns }
+    /// The result is larger than what caches keep for the next reader, is written once, whole vector by whole vector, and
+    /// storing it is what takes the time.
+    var streams: Bool {
+        positions &* filters >= streamedFloats && summed <= streamedDepthLimit && filters % (2 &* lanes) == 0 && !accumulate
+            && (outputColumnStride | outputRowStride | outputImageStride | depth.outputStride) % lanes == 0
+            && Int(bitPattern: output) % (4 &* lanes) == 0
+    }
+
+    var summed: Int { runCount &* runLength }
+    var positions: Int { images &* depth.planes &* rows &* columns }
     var panelCount: Int { divideUp(filters, 2 &* lanes) }
 
     /// Splits the work; the split depends on the problem alone.
     mutating func run(_ runtime: UnsafePointer<dl_runtime>) {
         let total = positions
         if total <= 0 || filters <= 0 { return }
-        let work = Float(total) * Float(filters) * Float(max(depth, 1))
+        let work = Float(total) * Float(filters) * Float(max(summed, 1))
         let wanted = work > 16 * 150_000 ? 16 : max(1, Int(work / 150_000))
         // Panels are shared out before blocks get smaller than need be: a block reads every panel it is given once.
         let panels = panelCount
         let atMost = max(1, wanted / panels)
-        blockRows = min(blockRowLimit, max(24, roundUp(divideUp(total, atMost), 12)))
+        let limit = summed &* filters > largeRightFloats ? largeBlockRowLimit : blockRowLimit
+        blockRows = min(limit, max(24, roundUp(divideUp(total, atMost), 12)))
         let blocks = divideUp(total, blockRows)
         panelGroups = blocks >= wanted ? 1 : min(panels, divideUp(wanted, blocks))
         // A single block's pieces have panels of their own and pack them on the way.
@@ -86,7 +104,19 @@ struct RowProduct {
     }
 }
 
-private typealias RowTable = InlineArray<192, TileRow>
+/// The planes of a volume, as rows and columns are described above; one plane, of which every tap sees one, if not told.
+struct RowDepth {
+    var planes = 1
+    var outputStride = 0
+    var inputStride = 0
+    var origin = 0
+    var step = 1
+    var taps = 1
+    var tapStep = 1
+    var inputPlanes = 1
+}
+
+private typealias RowTable = InlineArray<384, TileRow>
 
 private func runPiece(_ job: UnsafePointer<RowProduct>, _ piece: Int) {
     let groups = job.pointee.panelGroups
@@ -99,12 +129,16 @@ private func runPiece(_ job: UnsafePointer<RowProduct>, _ piece: Int) {
     }
     var table = RowTable(repeating: TileRow(input: 0, output: job.pointee.output, valid: ~0))
     var sums = TileSums(repeating: 0)
+    let none = InlineArray<32, Float>(repeating: 0)
     withUnsafeMutablePointer(to: &table) { table in
         withUnsafeMutablePointer(to: &sums) { sums in
-            let table = UnsafeMutableRawPointer(table).assumingMemoryBound(to: TileRow.self)
-            let sums = UnsafeMutableRawPointer(sums).assumingMemoryBound(to: Float.self)
-            fillRows(table, job, first: first, count: count)
-            runBlock(table, count, job, panelFirst, panelEnd, sums)
+            withUnsafePointer(to: none) { none in
+                let table = UnsafeMutableRawPointer(table).assumingMemoryBound(to: TileRow.self)
+                let sums = UnsafeMutableRawPointer(sums).assumingMemoryBound(to: Float.self)
+                fillRows(table, job, first: first, count: count)
+                runBlock(
+                    table, count, job, panelFirst, panelEnd, sums, UnsafeRawPointer(none).assumingMemoryBound(to: Float.self))
+            }
         }
     }
 }
@@ -113,25 +147,30 @@ private func runPiece(_ job: UnsafePointer<RowProduct>, _ piece: Int) {
 /// cache for all tiles.
 private func runBlock(
     _ table: UnsafePointer<TileRow>, _ count: Int, _ job: UnsafePointer<RowProduct>,
-    _ panelFirst: Int, _ panelEnd: Int, _ sums: UnsafeMutablePointer<Float>
+    _ panelFirst: Int, _ panelEnd: Int, _ sums: UnsafeMutablePointer<Float>, _ none: UnsafePointer<Float>
 ) {
     let runCount = job.pointee.runCount
     let length = job.pointee.runLength
-    let depth = job.pointee.depth
+    let depth = job.pointee.summed
     // Long runs are cut into equal parts, short ones are taken several at a time.
     let parts = length > depthLimit ? divideUp(length, depthLimit) : 1
-    let together = parts > 1 || length == 0 ? 1 : max(1, depthLimit / length)
+    let visits = parts > 1 || length == 0 ? runCount : divideUp(runCount, max(1, depthLimit / length))
+    let streams = job.pointee.streams && visits <= 1 && parts == 1
     var a = TileArguments(
         runs: job.pointee.runs, shift: 0, runCount: 0, firstBit: 0, length: 0, zeros: job.pointee.zeros,
         panel: job.pointee.panels, panelStride: 0, ragged: false, columns: 0, outputOffset: 0, accumulate: false,
-        bias: nil, relu: false)
+        start: none, both: false, relu: false, streams: streams)
+    defer { if streams { dl_stream_fence() } }
     var run = 0
+    var visit = 0
     repeat {
-        let taken = min(together, runCount &- run)
+        let taken = share(visit &+ 1, of: max(1, visits), runCount) &- run
+        visit &+= 1
         for part in 0..<parts {
             let start = share(part, of: parts, length)
             let isFirst = run == 0 && part == 0
             let isLast = run &+ taken >= runCount && part &+ 1 == parts
+            let bias = isFirst ? job.pointee.bias : nil
             a.runs = job.pointee.runs + run
             a.firstBit = run
             a.runCount = taken
@@ -154,8 +193,8 @@ private func runBlock(
                 a.columns = columns
                 a.ragged = job.pointee.panelStride != 0 && columns < vectors &* lanes
                 a.outputOffset = offset
-                a.bias = nil
-                if isLast, let bias = job.pointee.bias { a.bias = bias + offset }
+                a.start = bias.map { $0 + offset } ?? none
+                a.both = a.accumulate && bias != nil
                 let step = tileRows(vectors: vectors)
                 var row0 = 0
                 while row0 < count {
@@ -176,40 +215,62 @@ private func fillRows(
     let rows = job.pointee.rows
     var x = first % columns
     var y = first / columns % rows
-    var image = first / columns / rows
+    let planes = job.pointee.depth.planes
+    var z = first / columns / rows % planes
+    var image = first / columns / rows / planes
     let input = Int(bitPattern: job.pointee.input)
     for i in 0..<count {
         let inputY = y &* job.pointee.stepY &+ job.pointee.originY
         let inputX = x &* job.pointee.stepX &+ job.pointee.originX
-        let from = image &* job.pointee.inputImageStride &+ inputY &* job.pointee.inputRowStride
-            &+ inputX &* job.pointee.inputColumnStride
-        let to = image &* job.pointee.outputImageStride &+ y &* job.pointee.outputRowStride
-            &+ x &* job.pointee.outputColumnStride
+        let inputZ = z &* job.pointee.depth.step &+ job.pointee.depth.origin
+        let from = image &* job.pointee.inputImageStride &+ inputZ &* job.pointee.depth.inputStride
+            &+ inputY &* job.pointee.inputRowStride &+ inputX &* job.pointee.inputColumnStride
+        let to = image &* job.pointee.outputImageStride &+ z &* job.pointee.depth.outputStride
+            &+ y &* job.pointee.outputRowStride &+ x &* job.pointee.outputColumnStride
         table[i].input = input &+ from &* 4
         table[i].output = job.pointee.output + to
-        table[i].valid = job.pointee.checked ? validTaps(job, inputY, inputX) : ~0
+        table[i].valid = job.pointee.checked ? validTaps(job, inputZ, inputY, inputX) : ~0
         x &+= 1
         if x == columns {
             x = 0
             y &+= 1
             if y == rows {
                 y = 0
-                image &+= 1
+                z &+= 1
+                if z == planes {
+                    z = 0
+                    image &+= 1
+                }
             }
         }
     }
 }
 
-private func validTaps(_ job: UnsafePointer<RowProduct>, _ inputY: Int, _ inputX: Int) -> UInt64 {
+private func validTaps(_ job: UnsafePointer<RowProduct>, _ inputZ: Int, _ inputY: Int, _ inputX: Int) -> UInt64 {
     let height = UInt(bitPattern: job.pointee.inputRows)
     let width = UInt(bitPattern: job.pointee.inputColumns)
+    let lastX = inputX &+ (job.pointee.tapsX &- 1) &* job.pointee.tapStepX
+    let lastY = inputY &+ (job.pointee.tapsY &- 1) &* job.pointee.tapStepY
+    let depth = job.pointee.depth
+    let isFlat = depth.taps == 1 && depth.inputPlanes == 1 && inputZ == 0
+    if isFlat && UInt(bitPattern: inputX) < width && UInt(bitPattern: lastX) < width && UInt(bitPattern: inputY) < height
+        && UInt(bitPattern: lastY) < height
+    {
+        return ~0
+    }
     var across: UInt64 = 0
     for t in 0..<job.pointee.tapsX where UInt(bitPattern: inputX &+ t &* job.pointee.tapStepX) < width {
         across |= 1 &<< UInt64(truncatingIfNeeded: t)
     }
-    var valid: UInt64 = 0
+    var plane: UInt64 = 0
     for t in 0..<job.pointee.tapsY where UInt(bitPattern: inputY &+ t &* job.pointee.tapStepY) < height {
-        valid |= across &<< UInt64(truncatingIfNeeded: t &* job.pointee.tapsX)
+        plane |= across &<< UInt64(truncatingIfNeeded: t &* job.pointee.tapsX)
+    }
+    if isFlat { return plane }
+    let planeTaps = job.pointee.tapsY &* job.pointee.tapsX
+    var valid: UInt64 = 0
+    for t in 0..<depth.taps where UInt(bitPattern: inputZ &+ t &* depth.tapStep) < UInt(bitPattern: depth.inputPlanes) {
+        valid |= plane &<< UInt64(truncatingIfNeeded: t &* planeTaps)
     }
     return valid
 }

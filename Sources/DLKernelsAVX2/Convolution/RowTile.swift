@@ -33,10 +33,14 @@ struct TileArguments {
     var columns: Int
     /// Offset of the panel's first column in an output row.
     var outputOffset: Int
-    /// Adds to what the output holds instead of replacing it.
+    /// The sums begin with what the output holds, or with the columns at `start`: the bias or zeros.
     var accumulate: Bool
-    var bias: UnsafePointer<Float>?
+    var start: UnsafePointer<Float>
+    /// With both.
+    var both: Bool
     var relu: Bool
+    /// Whole panels are stored past the caches.
+    var streams: Bool
 }
 
 /// Room for the sums of the largest tile.
@@ -45,14 +49,13 @@ typealias TileSums = InlineArray<512, Float>
 /// A block of R output rows by V vectors of columns that stays in registers while the whole summed dimension
 /// passes by: R broadcasts and V loads feed R * V multiply-adds.
 enum Tile<let R: Int, let V: Int> {
-    /// Where nothing is left to do with them the sums go from the registers to the output, else to `out`, for
-    /// `finishTile`; the result tells. (More work in the loops below would keep LLVM from unrolling them, and then from
-    /// holding the sums in registers.)
+    /// Whole panels go from the registers to the output, the others to `out`, for `finishTile`; the result tells. (More work
+    /// in the loops below would keep LLVM from unrolling them, and then from holding the sums in registers.)
     @inline(never)
     static func sum(
         _ rows: UnsafePointer<TileRow>, _ a: UnsafePointer<TileArguments>, _ out: UnsafeMutablePointer<Float>
     ) -> Bool {
-        if a.pointee.columns == V &* lanes && !a.pointee.accumulate && !a.pointee.relu && a.pointee.bias == nil {
+        if a.pointee.columns == V &* lanes && !a.pointee.both {
             sum(rows, a, out, whole: true, ragged: false)
             return true
         }
@@ -75,9 +78,15 @@ enum Tile<let R: Int, let V: Int> {
         let zeros = Int(bitPattern: a.pointee.zeros)
         let last = a.pointee.columns &- (V &- 1) &* lanes
         var w = a.pointee.panel
+        var some = UInt64(0)
+        for r in 0..<R { some |= rows[r].valid }
         for run in 0..<a.pointee.runCount {
             let offset = a.pointee.runs[run] &+ a.pointee.shift
             let bit = UInt64(truncatingIfNeeded: a.pointee.firstBit &+ run)
+            if (some &>> bit) & 1 == 0 {
+                w += length &* stride
+                continue
+            }
             var x = InlineArray<R, UnsafePointer<Float>> { _ in a.pointee.zeros }
             for r in 0..<R {
                 let inside = (rows[r].valid &>> bit) & 1 != 0
@@ -99,15 +108,38 @@ enum Tile<let R: Int, let V: Int> {
             }
         }
         if whole {
-            for r in 0..<R {
-                let y = rows[r].output + a.pointee.outputOffset
-                for v in 0..<V { store(sums[r][v], y + v &* lanes) }
-            }
+            let floor = Vector(repeating: a.pointee.relu ? 0 : -Float.infinity)
+            // Written out: LLVM would not unroll the loop, and then keep the sums in memory all the time.
+            if R > 0 { put(sums[0], rows + 0, a, floor) }
+            if R > 1 { put(sums[1], rows + 1, a, floor) }
+            if R > 2 { put(sums[2], rows + 2, a, floor) }
+            if R > 3 { put(sums[3], rows + 3, a, floor) }
+            if R > 4 { put(sums[4], rows + 4, a, floor) }
+            if R > 5 { put(sums[5], rows + 5, a, floor) }
+            if R > 6 { put(sums[6], rows + 6, a, floor) }
+            if R > 7 { put(sums[7], rows + 7, a, floor) }
+            if R > 8 { put(sums[8], rows + 8, a, floor) }
+            if R > 9 { put(sums[9], rows + 9, a, floor) }
+            if R > 10 { put(sums[10], rows + 10, a, floor) }
+            if R > 11 { put(sums[11], rows + 11, a, floor) }
         } else {
             for r in 0..<R {
                 for v in 0..<V { store(sums[r][v], out + (r &* V &+ v) &* lanes) }
             }
         }
+    }
+}
+
+@inline(__always)
+private func put<let V: Int>(
+    _ sums: InlineArray<V, Vector>, _ row: UnsafePointer<TileRow>, _ a: UnsafePointer<TileArguments>, _ floor: Vector
+) {
+    let y = row.pointee.output + a.pointee.outputOffset
+    let start = a.pointee.accumulate ? UnsafePointer(y) : a.pointee.start
+    if a.pointee.streams {
+        for v in 0..<V { stream(maximum(floor, sums[v] + load(start + v &* lanes)), y + v &* lanes) }
+    } else {
+        for v in 0..<V { store(maximum(floor, sums[v] + load(start + v &* lanes)), y + v &* lanes) }
     }
 }
 
@@ -122,12 +154,12 @@ func finishTile(
         let at = v &* lanes
         let columns = a.pointee.columns &- at
         if columns <= 0 { return }
-        let bias = a.pointee.bias.map { loadFirst($0 + at, columns) } ?? Vector(repeating: 0)
         for r in 0..<count {
             let y = rows[r].output + (a.pointee.outputOffset &+ at)
-            var sum = load(sums + (r &* vectors &* lanes &+ at))
-            if accumulate { sum += loadFirst(y, columns) }
-            storeFirst(maximum(floor, sum + bias), y, columns)
+            var value = load(sums + (r &* vectors &* lanes &+ at))
+            if accumulate { value += loadFirst(y, columns) }
+            if !accumulate || a.pointee.both { value += loadFirst(a.pointee.start + at, columns) }
+            storeFirst(maximum(floor, value), y, columns)
         }
     }
 }

@@ -14,8 +14,11 @@ struct WeightTileArguments {
     var dyImageStep: Int
     var dyRowStep: Int
     var dyColumnStep: Int
-    /// Filters that exist, 1 ... V * lanes.
+    /// Filters that can be read, 1 ... V * lanes.
     var filters: Int
+    /// Memory that is needed soon, and how many floats of it to ask for at each position.
+    var next: UnsafePointer<Float>
+    var nextStep: Int
 }
 
 /// sums[r][f] = sum over positions of x[position + r] * dy[position][f] for R consecutive floats of x: both operands
@@ -33,6 +36,8 @@ enum WeightTile<let R: Int, let V: Int> {
         let xStep = a.pointee.xColumnStep
         let dyStep = a.pointee.dyColumnStep
         let last = a.pointee.filters &- (V &- 1) &* lanes
+        var next = a.pointee.next
+        let nextStep = a.pointee.nextStep
         for image in 0..<a.pointee.images {
             for row in 0..<a.pointee.rows {
                 var x = a.pointee.x + (image &* a.pointee.xImageStep &+ row &* a.pointee.xRowStep)
@@ -47,6 +52,8 @@ enum WeightTile<let R: Int, let V: Int> {
                         let left = Vector(repeating: x[r])
                         for v in 0..<V { sums[r][v] = fma(left, right[v], sums[r][v]) }
                     }
+                    dl_prefetch_far(next)
+                    next += nextStep
                     x += xStep
                     dy += dyStep
                     column &+= 1
@@ -68,14 +75,18 @@ enum WeightTile<let R: Int, let V: Int> {
 /// Rows of a tile of `vectors` vectors of filters at most.
 @inline(__always) func weightTileRows(vectors: Int) -> Int { vectors == 2 ? wideTileRows : narrowWeightRows }
 
-/// Sums one tile and puts it into `to` (rows `stride` apart), or adds it to what is there.
+/// Sums one tile and puts the first `filters` columns into `to` (rows `stride` apart), or adds them to what is there.
 @inline(__always)
 func runWeightTile(
     _ a: UnsafePointer<WeightTileArguments>, rows: Int, vectors: Int, to: UnsafeMutablePointer<Float>, stride: Int,
-    add: Bool, _ sums: UnsafeMutablePointer<Float>
+    filters: Int, add: Bool, _ sums: UnsafeMutablePointer<Float>
 ) {
+    if add {
+        for r in 0..<rows {
+            for v in 0..<vectors { dl_prefetch(to + (r &* stride &+ v &* lanes)) }
+        }
+    }
     if vectors == 2 { sumWide(a, rows, sums) } else { sumNarrow(a, rows, sums) }
-    let filters = a.pointee.filters
     for r in 0..<rows {
         for v in 0..<vectors {
             let at = v &* lanes

@@ -111,7 +111,7 @@ private func operand(_ p: UnsafePointer<Float>, _ step: Int, _ i: Int, _ k: Int)
 private func map(_ work: BinaryJob<Float>, _ block: Block, _ f: (Vector, Vector) -> Vector) {
     let plan = work.plan
     let cols = Int(plan.pointee.cols)
-    if cols < 64, block.rows.count > 1, Int(plan.pointee.outer_count) == 1,
+    if cols < 64, block.rows.upperBound &- block.rows.lowerBound > 1, Int(plan.pointee.outer_count) == 1,
         Int(dl_broadcast_row_stride(plan, 0)) == cols, dl_broadcast_col_stride(plan, 0) == 1,
         dl_broadcast_row_stride(plan, 1) == 0, dl_broadcast_col_stride(plan, 1) == 1
     {
@@ -122,7 +122,7 @@ private func map(_ work: BinaryJob<Float>, _ block: Block, _ f: (Vector, Vector)
         }
     }
     let stepA = Int(dl_broadcast_col_stride(plan, 0)), stepB = Int(dl_broadcast_col_stride(plan, 1))
-    let n = block.cols.count
+    let n = block.cols.upperBound &- block.cols.lowerBound
     forRows(work, block) { a, b, y in
         var i = 0
         while i < n {
@@ -141,7 +141,7 @@ private func mapNarrow(_ work: BinaryJob<Float>, _ block: Block, _ width: Int, _
     withPattern { pattern in
         fillPattern(pattern, work.b, cols, width)
         let start = block.rows.lowerBound &* cols
-        let n = block.rows.count &* cols
+        let n = (block.rows.upperBound &- block.rows.lowerBound) &* cols
         let a = work.a + start, y = work.y + start
         var i = 0, j = 0
         while i &+ lanes <= n {
@@ -232,7 +232,7 @@ private func powerBlock(_ work: BinaryJob<Float>, _ block: Block) {
 @inline(__always)
 private func test(_ work: BinaryJob<UInt8>, _ block: Block, _ f: (Vector, Vector) -> IntVector) {
     let stepA = Int(dl_broadcast_col_stride(work.plan, 0)), stepB = Int(dl_broadcast_col_stride(work.plan, 1))
-    let n = block.cols.count
+    let n = block.cols.upperBound &- block.cols.lowerBound
     forRows(work, block) { a, b, y in
         var i = 0
         while i < n {

@@ -39,6 +39,9 @@ private func fill(_ table: UnsafeMutablePointer<dl_math_kernels>) {
     table.pointee.column_moments = columnMomentsKernel
     table.pointee.batch_norm = batchNormKernel
     table.pointee.batch_norm_gradient = batchNormGradientKernel
+    table.pointee.local_response_scratch = localResponseScratch
+    table.pointee.local_response = localResponseKernel
+    table.pointee.local_response_gradient = localResponseGradientKernel
 
     table.pointee.sgd = sgdKernel
     table.pointee.sgd_momentum = sgdMomentumKernel

@@ -1,6 +1,7 @@
 import CDLKernels
 
-/// c[m][n] = left^T right with left [k][m] and right [k][n]: the gradient of a dense layer's kernel.
+/// c[m][n] = left^T right with left [k][m] and right [k][n]: the gradient of a dense layer's kernel, which is that of a
+/// convolution with one tap over k positions.
 struct OuterProduct {
     var left: UnsafePointer<Float>
     var right: UnsafePointer<Float>
@@ -9,7 +10,7 @@ struct OuterProduct {
     var n: Int
     var k: Int
     var accumulate: Bool
-    private var pieces = 1
+    fileprivate var pieces = 1
 
     init(
         left: UnsafePointer<Float>, right: UnsafePointer<Float>, to: UnsafeMutablePointer<Float>, m: Int, n: Int, k: Int,
@@ -34,19 +35,36 @@ struct OuterProduct {
     }
     fileprivate var tiles: Int { wideStrips &* widePanels &+ narrowStrips }
 
-    mutating func run(_ runtime: UnsafePointer<dl_runtime>) {
+    /// Depth up to which both factors are read where they are, all of it for each tile.
+    private static let shallow = 256
+
+    static func scratch(m: Int, n: Int, k: Int, _ cursor: inout ScratchCursor) -> WeightsScratch? {
+        if k <= shallow { return nil }
+        let s = Sizes(positions: k, channels: m, filters: n)
+        return WeightsScratch(s, WeightsPlan(s), &cursor)
+    }
+
+    mutating func run(_ scratch: WeightsScratch?, _ runtime: UnsafePointer<dl_runtime>) {
         if k <= streamedDepth {
             runStreamed(runtime)
             return
         }
-        let work = Float(m) * Float(n) * Float(k)
-        pieces = work > 16 * 150_000 ? 16 : max(1, Int(work / 150_000))
-        pieces = min(pieces, tiles)
-        inParallel(runtime, pieces: pieces, &self) { job, piece in
-            let job = job.unsafelyUnwrapped.assumingMemoryBound(to: OuterProduct.self)
-            outerPiece(job, first: share(Int(piece), of: job.pointee.pieces, job.pointee.tiles),
-                end: share(Int(piece) &+ 1, of: job.pointee.pieces, job.pointee.tiles))
+        if k <= Self.shallow {
+            let work = Float(m) * Float(n) * Float(k)
+            pieces = min(tiles, work > 16 * 150_000 ? 16 : max(1, Int(work / 150_000)))
+            inParallel(runtime, pieces: pieces, &self) { job, piece in
+                let job = job.unsafelyUnwrapped.assumingMemoryBound(to: OuterProduct.self)
+                outerPiece(
+                    job, first: share(Int(piece), of: job.pointee.pieces, job.pointee.tiles),
+                    end: share(Int(piece) &+ 1, of: job.pointee.pieces, job.pointee.tiles))
+            }
+            return
         }
+        guard let scratch else { return }
+        let s = Sizes(positions: k, channels: m, filters: n)
+        var job = WeightsJob(
+            s: s, plan: WeightsPlan(s), scratch: scratch, x: left, dy: right, to: to, toStride: n, accumulate: accumulate)
+        job.run(to: to, runtime)
     }
 }
 
@@ -55,30 +73,25 @@ private func outerPiece(_ job: UnsafePointer<OuterProduct>, first: Int, end: Int
     let n = job.pointee.n
     let k = job.pointee.k
     let wide = job.pointee.wideStrips &* job.pointee.widePanels
-    // As many rows of both factors as stay in the second-level cache while all tiles pass over them.
-    let depth = max(64, 196_608 / (m &+ n))
     var sums = TileSums(repeating: 0)
     withUnsafeMutablePointer(to: &sums) { sums in
         let sums = UnsafeMutableRawPointer(sums).assumingMemoryBound(to: Float.self)
-        var start = 0
-        while start < k {
-            for tile in first..<end {
-                let vectors = tile < wide ? 2 : 1
-                let strips = vectors == 2 ? job.pointee.wideStrips : job.pointee.narrowStrips
-                let strip = vectors == 2 ? tile / job.pointee.widePanels : tile &- wide
-                let panel = vectors == 2 ? tile % job.pointee.widePanels : job.pointee.widePanels
-                let row = share(strip, of: strips, m)
-                let rows = share(strip &+ 1, of: strips, m) &- row
-                let column = panel &* 2 &* lanes
-                var a = WeightTileArguments(
-                    x: job.pointee.left + (start &* m &+ row), dy: job.pointee.right + (start &* n &+ column),
-                    images: 1, rows: 1, columns: min(depth, k &- start), xImageStep: 0, xRowStep: 0, xColumnStep: m,
-                    dyImageStep: 0, dyRowStep: 0, dyColumnStep: n, filters: min(vectors &* lanes, n &- column))
-                runWeightTile(
-                    &a, rows: rows, vectors: vectors, to: job.pointee.to + (row &* n &+ column), stride: n,
-                    add: job.pointee.accumulate || start > 0, sums)
-            }
-            start &+= depth
+        for tile in first..<end {
+            let vectors = tile < wide ? 2 : 1
+            let strips = vectors == 2 ? job.pointee.wideStrips : job.pointee.narrowStrips
+            let strip = vectors == 2 ? tile / job.pointee.widePanels : tile &- wide
+            let panel = vectors == 2 ? tile % job.pointee.widePanels : job.pointee.widePanels
+            let row = share(strip, of: strips, m)
+            let rows = share(strip &+ 1, of: strips, m) &- row
+            let column = panel &* 2 &* lanes
+            let filters = min(vectors &* lanes, n &- column)
+            var a = WeightTileArguments(
+                x: job.pointee.left + row, dy: job.pointee.right + column, images: 1, rows: 1, columns: k, xImageStep: 0,
+                xRowStep: 0, xColumnStep: m, dyImageStep: 0, dyRowStep: 0, dyColumnStep: n, filters: filters,
+                next: job.pointee.left, nextStep: 0)
+            runWeightTile(
+                &a, rows: rows, vectors: vectors, to: job.pointee.to + (row &* n &+ column), stride: n, filters: filters,
+                add: job.pointee.accumulate, sums)
         }
     }
 }
@@ -98,19 +111,38 @@ extension OuterProduct {
     }
 }
 
-@inline(__always)
 private func streamRow(_ job: UnsafePointer<OuterProduct>, _ row: Int) {
-    let n = job.pointee.n
-    let to = job.pointee.to + row &* n
-    var factors = InlineArray<4, Vector> { _ in Vector(repeating: 0) }
-    let depth = job.pointee.k
-    for i in 0..<depth { factors[i] = Vector(repeating: job.pointee.left[i &* job.pointee.m &+ row]) }
-    var column = 0
-    while column < n {
+    switch job.pointee.k {
+    case 1: StreamedRow<1>.run(job, row)
+    case 2: StreamedRow<2>.run(job, row)
+    case 3: StreamedRow<3>.run(job, row)
+    default: StreamedRow<4>.run(job, row)
+    }
+}
+
+private enum StreamedRow<let D: Int> {
+    @inline(never)
+    static func run(_ job: UnsafePointer<OuterProduct>, _ row: Int) {
+        let n = job.pointee.n
+        let m = job.pointee.m
+        let left = job.pointee.left + row
+        let right = job.pointee.right
+        let to = job.pointee.to + row &* n
+        let factors = InlineArray<D, Vector> { i in Vector(repeating: left[i &* m]) }
+        let accumulate = job.pointee.accumulate
+        let zero = Vector(repeating: 0)
+        var column = 0
+        while column &+ lanes <= n {
+            var sum = accumulate ? load(to + column) : zero
+            for i in 0..<D { sum = fma(factors[i], load(right + (i &* n &+ column)), sum) }
+            store(sum, to + column)
+            column &+= lanes
+        }
         let count = n &- column
-        var sum = job.pointee.accumulate ? loadFirst(to + column, count) : Vector(repeating: 0)
-        for i in 0..<depth { sum = fma(factors[i], loadFirst(job.pointee.right + (i &* n &+ column), count), sum) }
-        storeFirst(sum, to + column, count)
-        column &+= lanes
+        if count > 0 {
+            var sum = accumulate ? loadFirst(to + column, count) : zero
+            for i in 0..<D { sum = fma(factors[i], loadFirst(right + (i &* n &+ column), count), sum) }
+            storeFirst(sum, to + column, count)
+        }
     }
 }

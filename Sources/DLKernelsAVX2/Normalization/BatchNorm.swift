@@ -26,52 +26,88 @@ private func inverseDeviation(_ variance: Vector, _ epsilon: Float) -> Vector {
 func batchNormKernel(
     _ runtime: UnsafePointer<dl_runtime>?, _ x: UnsafePointer<Float>?, _ mean: UnsafePointer<Float>?,
     _ variance: UnsafePointer<Float>?, _ gamma: UnsafePointer<Float>?, _ beta: UnsafePointer<Float>?,
-    _ epsilon: Float, _ y: UnsafeMutablePointer<Float>?, _ rows: Int64, _ c: Int64,
-    _ scratch: UnsafeMutablePointer<Float>?
+    _ epsilon: Float, _ residual: UnsafePointer<Float>?, _ relu: Int32, _ y: UnsafeMutablePointer<Float>?,
+    _ rows: Int64, _ c: Int64, _ scratch: UnsafeMutablePointer<Float>?
 ) {
     if rows <= 0 || c <= 0 { return }
     let plan = NormPlan(rows, c)
     let x = x.unsafelyUnwrapped, mean = mean.unsafelyUnwrapped, variance = variance.unsafelyUnwrapped
-    var work = NormJob(plan: plan, x: x, dy: x, y: y.unsafelyUnwrapped, scratch: scratch.unsafelyUnwrapped)
+    var work = NormJob(
+        plan: plan, x: x, dy: residual ?? x, y: y.unsafelyUnwrapped, scratch: scratch.unsafelyUnwrapped)
+    fillScale(work, mean, variance, gamma, epsilon)
+    fill(work, 2) { c, k in beta.map { load($0 + c, k) } ?? splat(0) }
+    switch (residual != nil, relu != 0) {
+    case (false, false): forPieces(runtime, plan.blocks, &work) { applyPiece($0, Int($1), residual: false, relu: false) }
+    case (false, true): forPieces(runtime, plan.blocks, &work) { applyPiece($0, Int($1), residual: false, relu: true) }
+    case (true, false): forPieces(runtime, plan.blocks, &work) { applyPiece($0, Int($1), residual: true, relu: false) }
+    case (true, true): forPieces(runtime, plan.blocks, &work) { applyPiece($0, Int($1), residual: true, relu: true) }
+    }
+}
+
+/// Parameter rows 0 and 1: the mean, and gamma over the deviation.
+private func fillScale(
+    _ work: NormJob, _ mean: UnsafePointer<Float>, _ variance: UnsafePointer<Float>, _ gamma: UnsafePointer<Float>?,
+    _ epsilon: Float
+) {
     fill(work, 0) { c, k in load(mean + c, k) }
     fill(work, 1) { c, k in
         let scale = inverseDeviation(load(variance + c, k), epsilon)
         guard let gamma else { return scale }
         return scale * load(gamma + c, k)
     }
-    fill(work, 2) { c, k in beta.map { load($0 + c, k) } ?? splat(0) }
-    forPieces(runtime, plan.blocks, &work) { argument, piece in
-        let work = job(argument, NormJob.self)
-        let plan = work.plan
-        let start = Int(piece) &* plan.blockRows &* plan.c
-        let x = work.x + start, y = work.y + start
-        let mean = work.parameter(0), scale = work.parameter(1), beta = work.parameter(2)
-        @inline(__always) func body(_ i: Int, _ k: Int, _ j: Int) {
-            // The mean is taken off first: folding it into beta would cancel where it is large.
-            let v = fma(loadPart(x + i, k) - loadPart(mean + j, k), loadPart(scale + j, k), loadPart(beta + j, k))
-            storePart(v, y + i, k)
-        }
-        forColumns(rows: plan.rows(Int(piece)), cols: plan.c, width: plan.width, body)
-    }
 }
 
+/// The mean is taken off first: folding it into beta would cancel where it is large.
+@inline(__always)
+private func normalized(_ x: Vector, _ work: NormJob, _ j: Int, _ k: Int, scale: Int) -> Vector {
+    fma(x - loadPart(work.parameter(0) + j, k), loadPart(work.parameter(scale) + j, k), loadPart(work.parameter(2) + j, k))
+}
+
+@inline(__always)
+private func applyPiece(_ argument: UnsafeMutableRawPointer?, _ piece: Int, residual: Bool, relu: Bool) {
+    let work = job(argument, NormJob.self)
+    let plan = work.plan
+    let start = piece &* plan.blockRows &* plan.c
+    let x = work.x + start, y = work.y + start, added = work.dy + start
+    @inline(__always) func body(_ i: Int, _ k: Int, _ j: Int) {
+        var v = normalized(loadPart(x + i, k), work, j, k, scale: 1)
+        if residual { v += loadPart(added + i, k) }
+        // In this order a NaN stays one.
+        if relu { v = maximum(splat(0), v) }
+        storePart(v, y + i, k)
+    }
+    forColumns(rows: plan.rows(piece), cols: plan.c, width: plan.width, body)
+}
+
+/// What the gradient of the normalised values is made of.
+private enum Upstream { case plain, maskedByInput, maskedByOutput, sumMaskedByOutput }
+
 func batchNormGradientKernel(
-    _ runtime: UnsafePointer<dl_runtime>?, _ dy: UnsafePointer<Float>?, _ x: UnsafePointer<Float>?,
-    _ mean: UnsafePointer<Float>?, _ variance: UnsafePointer<Float>?, _ gamma: UnsafePointer<Float>?,
-    _ epsilon: Float, _ dx: UnsafeMutablePointer<Float>?, _ dgamma: UnsafeMutablePointer<Float>?,
-    _ dbeta: UnsafeMutablePointer<Float>?, _ rows: Int64, _ c: Int64, _ scratch: UnsafeMutablePointer<Float>?
+    _ runtime: UnsafePointer<dl_runtime>?, _ arguments: UnsafePointer<dl_batch_norm_gradient>?
 ) {
-    if rows <= 0 || c <= 0 { return }
-    let plan = NormPlan(rows, c)
-    let mean = mean.unsafelyUnwrapped, variance = variance.unsafelyUnwrapped
-    let dgamma = dgamma.unsafelyUnwrapped, dbeta = dbeta.unsafelyUnwrapped
+    let a = arguments.unsafelyUnwrapped.pointee
+    if a.rows <= 0 || a.c <= 0 { return }
+    let plan = NormPlan(a.rows, a.c)
+    let mean = a.mean.unsafelyUnwrapped, variance = a.variance.unsafelyUnwrapped
+    let dgamma = a.dgamma.unsafelyUnwrapped, dbeta = a.dbeta.unsafelyUnwrapped
+    let gamma = UnsafePointer(a.gamma), beta = UnsafePointer(a.beta)
+    let dy = a.dy.unsafelyUnwrapped
     var work = NormJob(
-        plan: plan, x: x.unsafelyUnwrapped, dy: dy.unsafelyUnwrapped, y: dx.unsafelyUnwrapped,
-        scratch: scratch.unsafelyUnwrapped)
-    fill(work, 0) { c, k in load(mean + c, k) }
-    fill(work, 1) { c, k in inverseDeviation(load(variance + c, k), epsilon) }
-    forPieces(runtime, plan.blocks, &work) { argument, piece in
-        gradientSums(job(argument, NormJob.self), Int(piece))
+        plan: plan, x: a.x.unsafelyUnwrapped, dy: dy, y: a.dx.unsafelyUnwrapped, scratch: a.scratch.unsafelyUnwrapped)
+    work.dy2 = UnsafePointer(a.dy2) ?? dy
+    work.output = UnsafePointer(a.y) ?? dy
+    work.masked = a.masked ?? work.y
+    let epsilon = a.epsilon
+    fillScale(work, mean, variance, gamma, epsilon)
+    fill(work, 2) { c, k in beta.map { load($0 + c, k) } ?? splat(0) }
+    fill(work, 3) { c, k in inverseDeviation(load(variance + c, k), epsilon) }
+    let upstream: Upstream =
+        a.relu == 0 ? .plain : a.masked == nil ? .maskedByInput : a.dy2 == nil ? .maskedByOutput : .sumMaskedByOutput
+    switch upstream {
+    case .plain: forPieces(runtime, plan.blocks, &work) { gradientSums($0, Int($1), .plain) }
+    case .maskedByInput: forPieces(runtime, plan.blocks, &work) { gradientSums($0, Int($1), .maskedByInput) }
+    case .maskedByOutput: forPieces(runtime, plan.blocks, &work) { gradientSums($0, Int($1), .maskedByOutput) }
+    case .sumMaskedByOutput: forPieces(runtime, plan.blocks, &work) { gradientSums($0, Int($1), .sumMaskedByOutput) }
     }
     addBlocks(work)
     let count = Float(plan.rows)
@@ -83,41 +119,67 @@ func batchNormGradientKernel(
         i &+= lanes
     }
     // dx = gamma s (dy - dbeta / m - (x - mean) s dgamma / m), s = 1 / sqrt(variance + epsilon).
-    fill(work, 2) { c, k in
-        let s = load(work.parameter(1) + c, k)
-        guard let gamma else { return s }
-        return s * load(gamma + c, k)
-    }
+    fill(work, 4) { c, k in load(work.parameter(3) + c, k) * load(dgamma + c, k) / splat(count) }
     fill(work, 3) { c, k in load(dbeta + c, k) / splat(count) }
-    fill(work, 4) { c, k in load(work.parameter(1) + c, k) * load(dgamma + c, k) / splat(count) }
-    forPieces(runtime, plan.blocks, &work) { argument, piece in
-        let work = job(argument, NormJob.self)
-        let plan = work.plan
-        let start = Int(piece) &* plan.blockRows &* plan.c
-        let x = work.x + start, dy = work.dy + start, dx = work.y + start
-        let mean = work.parameter(0), scale = work.parameter(2), base = work.parameter(3), slope = work.parameter(4)
-        @inline(__always) func body(_ i: Int, _ k: Int, _ j: Int) {
-            let d = loadPart(x + i, k) - loadPart(mean + j, k)
-            let g = (loadPart(dy + i, k) - loadPart(base + j, k)) - d * loadPart(slope + j, k)
-            storePart(g * loadPart(scale + j, k), dx + i, k)
-        }
-        forColumns(rows: plan.rows(Int(piece)), cols: plan.c, width: plan.width, body)
+    if upstream == .maskedByInput {
+        forPieces(runtime, plan.blocks, &work) { gradientPiece($0, Int($1), masks: true) }
+    } else {
+        if upstream != .plain { work.dy = UnsafePointer(work.masked) }
+        forPieces(runtime, plan.blocks, &work) { gradientPiece($0, Int($1), masks: false) }
     }
 }
 
+@inline(__always)
+private func gradientPiece(_ argument: UnsafeMutableRawPointer?, _ piece: Int, masks: Bool) {
+    let work = job(argument, NormJob.self)
+    let plan = work.plan
+    let start = piece &* plan.blockRows &* plan.c
+    let x = work.x + start, dy = work.dy + start, dx = work.y + start
+    let mean = work.parameter(0), scale = work.parameter(1), base = work.parameter(3), slope = work.parameter(4)
+    @inline(__always) func body(_ i: Int, _ k: Int, _ j: Int) {
+        let d = loadPart(x + i, k) - loadPart(mean + j, k)
+        var up = loadPart(dy + i, k)
+        if masks {
+            up = keep(up, where: fma(d, loadPart(scale + j, k), loadPart(work.parameter(2) + j, k)))
+        }
+        let g = (up - loadPart(base + j, k)) - d * loadPart(slope + j, k)
+        storePart(g * loadPart(scale + j, k), dx + i, k)
+    }
+    forColumns(rows: plan.rows(piece), cols: plan.c, width: plan.width, body)
+}
+
 /// dgamma and dbeta of one block of rows.
-private func gradientSums(_ work: NormJob, _ block: Int) {
+@inline(__always)
+private func gradientSums(_ argument: UnsafeMutableRawPointer?, _ block: Int, _ upstream: Upstream) {
+    let work = job(argument, NormJob.self)
     let plan = work.plan
     let start = block &* plan.blockRows &* plan.c
     let x = work.x + start, dy = work.dy + start
-    let mean = work.parameter(0), inverse = work.parameter(1)
+    let dy2 = work.dy2 + start, output = work.output + start, masked = work.masked + start
+    let mean = work.parameter(0), inverse = work.parameter(3)
     @inline(__always) func slope(_ i: Int, _ k: Int, _ j: Int) -> (Vector, Vector) {
-        let g = loadPart(dy + i, k)
-        return (g * ((loadPart(x + i, k) - loadPart(mean + j, k)) * loadPart(inverse + j, k)), g)
+        let d = loadPart(x + i, k) - loadPart(mean + j, k)
+        var g = loadPart(dy + i, k)
+        switch upstream {
+        case .plain: break
+        case .maskedByInput:
+            g = keep(g, where: fma(d, loadPart(work.parameter(1) + j, k), loadPart(work.parameter(2) + j, k)))
+        case .maskedByOutput, .sumMaskedByOutput:
+            if upstream == .sumMaskedByOutput { g += loadPart(dy2 + i, k) }
+            g = keep(g, where: loadPart(output + i, k))
+            storePart(g, masked + i, k)
+        }
+        return (g * (d * loadPart(inverse + j, k)), g)
     }
     sumColumnPairs(
         rows: plan.rows(block), cols: plan.c, width: plan.width, first: work.result(0, block),
         second: work.result(1, block), value: slope)
+}
+
+/// `v` where `sign` is positive, else 0.
+@inline(__always)
+private func keep(_ v: Vector, where sign: Vector) -> Vector {
+    select(less(splat(0), sign), v, splat(0))
 }
 
 private func addBlocks(_ work: NormJob) {

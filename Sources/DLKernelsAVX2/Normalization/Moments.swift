@@ -40,6 +40,25 @@ struct NormJob {
     var dy: UnsafePointer<Float>
     var y: UnsafeMutablePointer<Float>
     var scratch: UnsafeMutablePointer<Float>
+    /// For the gradient behind a ReLU: a second gradient to add, the output whose sign masks, and the masked gradient.
+    var dy2: UnsafePointer<Float>
+    var output: UnsafePointer<Float>
+    var masked: UnsafeMutablePointer<Float>
+
+    @inline(__always)
+    init(
+        plan: NormPlan, x: UnsafePointer<Float>, dy: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>,
+        scratch: UnsafeMutablePointer<Float>
+    ) {
+        self.plan = plan
+        self.x = x
+        self.dy = dy
+        self.y = y
+        self.scratch = scratch
+        dy2 = dy
+        output = dy
+        masked = y
+    }
 
     /// Parameter row number i.
     @inline(__always)

@@ -65,22 +65,126 @@ func maxPoolGradientKernel(
             if p.isPlain2x2 { return maxPoolGradient2x2(work, piece) }
             eachOutputRow(work, piece) { image, row in
                 clearRows(p, image, row, work.out)
-                maxWindows(work, image, row, 0, p.c, adding: false)
+                maxWindows(work, image, row, 0, p.c, 0, p.ow, adding: false)
             }
         },
         { argument, piece in
             let work = job(argument, PoolJob.self)
+            let p = work.sizes
+            let slides = p.kh == 3 && p.kw == 3 && (p.sw == 1 || p.sw == 2)
             overlappingPiece(work, piece) { image, row, from, to in
-                maxWindows(work, image, row, from, to, adding: true)
+                guard slides, p.rows(row).count == 3 else {
+                    maxWindows(work, image, row, from, to, 0, p.ow, adding: true)
+                    return
+                }
+                var first = 0, end = p.ow
+                while first < end && p.columns(first).count < 3 { first &+= 1 }
+                while end > first && p.columns(end &- 1).count < 3 { end &-= 1 }
+                maxWindows(work, image, row, from, to, 0, first, adding: true)
+                if p.sw == 1 {
+                    maxRow3x3(work, image, row, from, to, first, end, step: 1)
+                } else {
+                    maxRow3x3(work, image, row, from, to, first, end, step: 2)
+                }
+                maxWindows(work, image, row, from, to, end, p.ow, adding: true)
             }
         })
 }
 
+/// The windows `first` ..< `end` of a row, all of three by three elements, one or two columns apart. What overlaps from one
+/// window to the next, of the input and of the sums, stays in registers.
 @inline(__always)
-private func maxWindows(_ work: PoolJob, _ image: Int, _ row: Int, _ from: Int, _ to: Int, adding: Bool) {
+private func maxRow3x3(
+    _ work: PoolJob, _ image: Int, _ row: Int, _ from: Int, _ to: Int, _ first: Int, _ end: Int, step: Int
+) {
+    if first >= end { return }
+    let p = work.sizes, c = p.c, line = p.iw &* c
+    let start = ((image &* p.ih &+ p.rows(row).start) &* p.iw &+ p.columns(first).start) &* c
+    let outStart = ((image &* p.oh &+ row) &* p.ow &+ first) &* c
+    @inline(__always) func body(_ j: Int, _ k: Int) {
+        var x = work.x + (start &+ j)
+        var dx = work.out + (start &+ j)
+        var out = outStart &+ j
+        var a0 = loadPart(x, k), a1 = loadPart(x + c, k), a2 = a0
+        var b0 = loadPart(x + line, k), b1 = loadPart(x + (line &+ c), k), b2 = a0
+        var c0 = loadPart(x + 2 &* line, k), c1 = loadPart(x + (2 &* line &+ c), k), c2 = a0
+        var s0 = splat(0), s1 = s0, s2 = s0, t0 = s0, t1 = s0, t2 = s0, u0 = s0, u1 = s0, u2 = s0
+        @inline(__always) func add(_ sum: Vector, _ i: Int) {
+            storePart(loadPart(UnsafePointer(dx) + i, k) + sum, dx + i, k)
+        }
+        for _ in first..<end {
+            a2 = loadPart(x + 2 &* c, k)
+            b2 = loadPart(x + (line &+ 2 &* c), k)
+            c2 = loadPart(x + (2 &* line &+ 2 &* c), k)
+            // Neighbours along the channels come later, so the processor does not see which row follows.
+            dl_prefetch(x + 3 &* line)
+            if step == 2 { dl_prefetch(x + (4 &* line)) }
+            dl_prefetch(work.dy + (out &+ p.ow &* c))
+            dl_prefetch(work.y + (out &+ p.ow &* c))
+            let largest = loadPart(work.y + out, k), gradient = loadPart(work.dy + out, k)
+            var left = isplat(Int32(-1))
+            s0 += shareOfMaximum(a0, largest, gradient, &left)
+            s1 += shareOfMaximum(a1, largest, gradient, &left)
+            s2 += shareOfMaximum(a2, largest, gradient, &left)
+            t0 += shareOfMaximum(b0, largest, gradient, &left)
+            t1 += shareOfMaximum(b1, largest, gradient, &left)
+            t2 += shareOfMaximum(b2, largest, gradient, &left)
+            u0 += shareOfMaximum(c0, largest, gradient, &left)
+            u1 += shareOfMaximum(c1, largest, gradient, &left)
+            u2 += shareOfMaximum(c2, largest, gradient, &left)
+            add(s0, 0)
+            add(t0, line)
+            add(u0, 2 &* line)
+            if step == 1 {
+                (a0, b0, c0) = (a1, b1, c1)
+                (a1, b1, c1) = (a2, b2, c2)
+                (s0, t0, u0) = (s1, t1, u1)
+                (s1, t1, u1) = (s2, t2, u2)
+            } else {
+                add(s1, c)
+                add(t1, line &+ c)
+                add(u1, 2 &* line &+ c)
+                (a0, b0, c0) = (a2, b2, c2)
+                (s0, t0, u0) = (s2, t2, u2)
+                s1 = splat(0)
+                t1 = s1
+                u1 = s1
+            }
+            s2 = splat(0)
+            t2 = s2
+            u2 = s2
+            x += step &* c
+            dx += step &* c
+            out &+= c
+            if step == 2 {
+                // The column between; behind the last window it may lie outside the picture, and is not used.
+                if out < outStart &+ j &+ (end &- first) &* c {
+                    a1 = loadPart(x + c, k)
+                    b1 = loadPart(x + (line &+ c), k)
+                    c1 = loadPart(x + (2 &* line &+ c), k)
+                }
+            }
+        }
+        // What the last window shares with none: one column of it after a step of two, two after a step of one.
+        add(s0, 0)
+        add(t0, line)
+        add(u0, 2 &* line)
+        if step == 1 {
+            add(s1, c)
+            add(t1, line &+ c)
+            add(u1, 2 &* line &+ c)
+        }
+    }
+    eachChannel(from, to, body)
+}
+
+@inline(__always)
+private func maxWindows(
+    _ work: PoolJob, _ image: Int, _ row: Int, _ from: Int, _ to: Int, _ first: Int, _ end: Int, adding: Bool
+) {
     let p = work.sizes
     let h = p.rows(row)
-    for o in 0..<p.ow {
+    for o in first..<end {
         let w = p.columns(o)
         let at = ((image &* p.ih &+ h.start) &* p.iw &+ w.start) &* p.c
         let out = ((image &* p.oh &+ row) &* p.ow &+ o) &* p.c

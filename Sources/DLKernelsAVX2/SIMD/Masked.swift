@@ -9,6 +9,15 @@ import CDLKernels
     #endif
 }
 
+/// Stores past the caches; `p` is aligned to the vector.
+@inline(__always) func stream(_ v: Vector, _ p: UnsafeMutablePointer<Float>) {
+    #if DL_AVX512
+        dl_stream16(p, v)
+    #else
+        dl_stream8(p, v)
+    #endif
+}
+
 /// Stores the first `count` lanes; nothing past them is written.
 @inline(__always) func storeFirst(_ v: Vector, _ p: UnsafeMutablePointer<Float>, _ count: Int) {
     #if DL_AVX512

@@ -7,6 +7,15 @@ func transposeBlock(
     _ from: UnsafePointer<Float>, stride: Int, rows: Int, columns: Int, _ to: UnsafeMutablePointer<Float>, toStride: Int,
     width: Int = lanes
 ) {
+    // With these known the compiler leaves out every mask.
+    if rows >= lanes && columns >= lanes && width >= lanes {
+        #if DL_AVX512
+            dl_transpose16(from, stride, 16, to, toStride, 16, 16)
+        #else
+            dl_transpose8(from, stride, 8, to, toStride, 8, 8)
+        #endif
+        return
+    }
     #if DL_AVX512
         dl_transpose16(from, stride, rows, to, toStride, columns, width)
     #else

@@ -21,7 +21,9 @@ package final class Conv2D: Layer {
             Argument("filters", .int(Argument.positive), nil, "Number of output channels."),
             Argument("kernel_size", .size(minimum: 1), nil, "Height and width of the kernels."),
             Argument("strides", .size(minimum: 1), [1, 1], "Steps from one output to the next."),
-            Argument("padding", .choice(["valid", "same"]), "valid", "\"same\" surrounds the picture with zeros so that output and input sizes agree at stride 1."),
+            Argument(
+                "padding", .padding, "valid", "\"same\" surrounds the picture with zeros so that output and input sizes agree at "
+                    + "stride 1; numbers say how many, for all sides, [height, width] or [top, bottom, left, right]."),
             dataFormatArgument,
             Argument("dilation_rate", .size(minimum: 1), [1, 1], "Distance between the taps of a kernel."),
             Argument("groups", .int(Argument.positive), 1, "Number of groups of channels that are convolved on their own."),
@@ -36,6 +38,7 @@ package final class Conv2D: Layer {
     private let filters: Int
     private let kernelSize: [Int]
     private let strides: [Int]
+    private let padding: Padding
     private let dilation: [Int]
     private let groups: Int
     private let activation: ActivationFunction?
@@ -46,6 +49,7 @@ package final class Conv2D: Layer {
         filters = arguments.int("filters")
         kernelSize = try arguments.sizes("kernel_size", 2)
         strides = try arguments.sizes("strides", 2)
+        padding = try Padding(arguments)
         dilation = try arguments.sizes("dilation_rate", 2)
         groups = arguments.int("groups")
         activation = try Activations.make(arguments, "activation")
@@ -93,7 +97,7 @@ package final class Conv2D: Layer {
         let first = channelAxis == 1
         let x = first ? try transpose(inputs[0], [0, 2, 3, 1]) : inputs[0]
         var y = try conv2d(
-            x, kernel.value, strides: strides, padding: arguments.string("padding") == "same" ? .same : .valid,
+            x, kernel.value, strides: strides, padding: padding,
             dilation: dilation, groups: groups)
         if let bias { y = try biasAdd(y, bias.value) }
         if let activation { y = try activation.apply(y) }

@@ -1,19 +1,29 @@
 import DLBase
+import DLOps
 import DLTensor
 
-/// Tensors of random numbers for initializers: a pure function of seed and position.
+/// Tensors of random numbers for initializers: a pure function of seed and position. Floating-point ones, the weights of
+/// networks, come from the kernels of the random operations, on all threads.
 package enum RandomFill {
     package static func uniform(
         _ shape: Shape, _ type: ElementType, low: Double, high: Double, seed: UInt64?
     ) throws -> Tensor {
-        var stream = RandomStream(seed: seed ?? GlobalRandom.nextSeed())
+        let seed = seed ?? GlobalRandom.nextSeed()
+        if type.isFloatingPoint {
+            return try randomUniform(shape, low: low, high: high, type: type, seed: RandomSeed.value(seed)).tensor()
+        }
+        var stream = RandomStream(seed: seed)
         return try fill(shape, type) { low + (high - low) * stream.uniform() }
     }
 
     package static func normal(
         _ shape: Shape, _ type: ElementType, mean: Double, deviation: Double, seed: UInt64?
     ) throws -> Tensor {
-        var source = NormalSource(seed: seed ?? GlobalRandom.nextSeed())
+        let seed = seed ?? GlobalRandom.nextSeed()
+        if type.isFloatingPoint {
+            return try randomNormal(shape, mean: mean, deviation: deviation, type: type, seed: RandomSeed.value(seed)).tensor()
+        }
+        var source = NormalSource(seed: seed)
         return try fill(shape, type) { mean + deviation * source.next() }
     }
 
@@ -21,7 +31,12 @@ package enum RandomFill {
     package static func truncatedNormal(
         _ shape: Shape, _ type: ElementType, mean: Double, deviation: Double, seed: UInt64?
     ) throws -> Tensor {
-        var source = NormalSource(seed: seed ?? GlobalRandom.nextSeed())
+        let seed = seed ?? GlobalRandom.nextSeed()
+        if type.isFloatingPoint {
+            return try randomTruncatedNormal(
+                shape, mean: mean, deviation: deviation, type: type, seed: RandomSeed.value(seed)).tensor()
+        }
+        var source = NormalSource(seed: seed)
         return try fill(shape, type) {
             var number = source.next()
             while number < -2 || number > 2 { number = source.next() }

@@ -82,7 +82,7 @@ struct Conv2D: DeclaredOperation {
             }
         }
         let runtime = ThreadPool.shared.runtime
-        return Kernel(forward.choice.implementation, scratchBytes: forward.scratchBytes) { arguments in
+        return Kernel(forward.choice, flops: problem.flops, scratchBytes: forward.scratchBytes) { arguments in
             forward.run(
                 x: arguments.input(0, Float.self), w: arguments.input(1), bias: hasBias ? arguments.input(2) : nil,
                 activation: activation.kernel, y: arguments.output(0), scratch: arguments.scratch, runtime: runtime)

@@ -70,7 +70,7 @@ struct Conv2DBackwardData: DeclaredOperation {
             }
         }
         let runtime = ThreadPool.shared.runtime
-        return Kernel(backward.choice.implementation, scratchBytes: backward.scratchBytes) { arguments in
+        return Kernel(backward.choice, flops: backward.problem.flops, scratchBytes: backward.scratchBytes) { arguments in
             backward.run(
                 dy: arguments.input(0, Float.self), w: arguments.input(1), dx: arguments.output(0),
                 scratch: arguments.scratch, runtime: runtime)

@@ -66,7 +66,7 @@ struct Conv2DBackwardWeights: DeclaredOperation {
             }
         }
         let runtime = ThreadPool.shared.runtime
-        return Kernel(backward.choice.implementation, scratchBytes: backward.scratchBytes) { arguments in
+        return Kernel(backward.choice, flops: backward.problem.flops, scratchBytes: backward.scratchBytes) { arguments in
             backward.run(
                 x: arguments.input(0, Float.self), dy: arguments.input(1), dw: arguments.output(0),
                 scratch: arguments.scratch, runtime: runtime)

@@ -126,7 +126,7 @@ struct MatMul: DeclaredOperation {
         let offsetsA = batchOffsets(batchA, sizes.batch).map { $0 &* sizes.m &* sizes.k &* bytes }
         let offsetsB = batchOffsets(batchB, sizes.batch).map { $0 &* sizes.n &* sizes.k &* bytes }
         let step = sizes.m &* sizes.n &* bytes
-        return Kernel("\(one.implementation), broadcast", scratchBytes: one.scratchBytes) { arguments in
+        var kernel = Kernel("\(one.implementation), broadcast", scratchBytes: one.scratchBytes) { arguments in
             var pointers = (arguments.inputs[0], arguments.inputs[1], arguments.outputs[0])
             for index in offsetsA.indices {
                 pointers.0 = arguments.inputs[0] + offsetsA[index]
@@ -140,6 +140,9 @@ struct MatMul: DeclaredOperation {
                 }
             }
         }
+        kernel.notes = one.notes
+        kernel.notes.flops *= Double(offsetsA.count)
+        return kernel
     }
 
     func gradient(_ context: GradientContext) throws -> [Value?] {

@@ -17,7 +17,7 @@ func productKernel(
         }
     }
     let runtime = ThreadPool.shared.runtime
-    return Kernel(product.choice.implementation, scratchBytes: product.scratchBytes) { arguments in
+    return Kernel(product.choice, flops: product.problem.flops, scratchBytes: product.scratchBytes) { arguments in
         product.run(
             a: arguments.input(0, Float.self), b: arguments.input(1), bias: hasBias ? arguments.input(2) : nil,
             activation: activation.kernel, c: arguments.output(0), scratch: arguments.scratch, runtime: runtime)

@@ -7,7 +7,8 @@ import DLTensor
 ///
 ///     gamma (x * w + b - mean) / s + beta = x * (w gamma / s) + ((b - mean) gamma / s + beta),  s = sqrt(variance + epsilon)
 ///
-/// The scaled kernel is computed in every run, so this is done only where there are fewer weights than outputs.
+/// Where the weights depend on variables alone the scaled kernel is computed once for each state of them; else in every run, so
+/// then this is done only where there are fewer weights than outputs.
 package struct NormalizationFolding: GraphPass {
     package let name = "normalization folding"
     package init() {}
@@ -15,6 +16,7 @@ package struct NormalizationFolding: GraphPass {
     package func run(on graph: Graph) throws {
         let uses = graph.useCounts()
         let producers = nodesByOutput(graph)
+        let fixed = fixedValues(graph)
         var kept = graph.nodes.map { [$0] }
         var replacement: [Int: Int] = [:]
         for (index, node) in graph.nodes.enumerated() {
@@ -24,7 +26,8 @@ package struct NormalizationFolding: GraphPass {
             let product = graph.nodes[producer]
             guard let operation = fusedOperation(product, graph) else { continue }
             let weights = graph.values[product.inputs[1]].spec.shape.count
-            guard weights < graph.values[product.outputs[0]].spec.shape.count else { continue }
+            let isFixed = (product.inputs.dropFirst() + node.inputs.dropFirst()).allSatisfy { fixed[$0] }
+            guard isFixed || weights < graph.values[product.outputs[0]].spec.shape.count else { continue }
             var nodes: [Graph.Node] = []
             func add(_ name: String, _ inputs: Int...) throws -> Int {
                 let operation = try Operations.registry.declaration(name).make(config: .null)

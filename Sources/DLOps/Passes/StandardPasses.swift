@@ -3,10 +3,15 @@ import DLGraph
 
 /// What a graph of a model goes through before it becomes a plan, in this order.
 package let standardPasses: [any GraphPass] =
-    Plan.standardPasses + [BiasFusion(), ActivationFusion(), ReluGradientThroughPooling(), DeadCodeElimination()]
+    Plan.standardPasses + [
+        PaddingFusion(), BiasFusion(), NormalizationActivationFusion(), ActivationFusion(), ReluGradientThroughPooling(),
+        ProductUpdateFusion(),
+        DeadCodeElimination(),
+    ]
 
 /// The same for a graph that only predicts.
 package let inferencePasses: [any GraphPass] =
     Plan.standardPasses + [
-        BiasFusion(), NormalizationFolding(), ConstantFolding(), ActivationFusion(), DeadCodeElimination(),
+        PaddingFusion(), BiasFusion(), NormalizationFolding(), ConstantFolding(), ActivationFusion(), WeightPacking(),
+        DeadCodeElimination(),
     ]

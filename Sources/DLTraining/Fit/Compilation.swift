@@ -40,6 +40,7 @@ package final class Compilation: @unchecked Sendable {
     package private(set) var names: [String] = []
     private var metricsAreMade = false
     let plans = Mutex<[PlanKey: Plan]>([:])
+    var recent: RepeatedStep?
 
     /// Checks everything that can be checked without data; nothing of the model changes.
     package init(_ model: Model, _ options: CompileOptions) throws {
@@ -124,6 +125,13 @@ package final class Compilation: @unchecked Sendable {
 
     private var trackers: [Metric] { [lossTracker] + outputLossTrackers.compactMap { $0 } + metrics.map(\.metric) }
 
+    /// Loss first, then the losses of several outputs, then metrics: the order of `names`.
+    private func forEachTracker(_ body: (Metric) throws -> Void) rethrows {
+        try body(lossTracker)
+        for tracker in outputLossTrackers { if let tracker { try body(tracker) } }
+        for entry in metrics { try body(entry.metric) }
+    }
+
     /// Everything besides the model's weights that a step changes.
     var variables: [Variable] {
         [optimizer.iterations] + optimizer.slots.flatMap(\.states) + trackers.flatMap(\.variables)
@@ -132,7 +140,17 @@ package final class Compilation: @unchecked Sendable {
     /// Loss and metrics since the last reset, in the order of `names`.
     package func results() -> [Double] { trackers.map { $0.number() } }
 
-    package func resetMetrics() throws { for tracker in trackers { try tracker.reset() } }
+    /// The same one by one, with their positions; how many there are.
+    func results(_ give: (Int, Double) -> Void) -> Int {
+        var position = 0
+        forEachTracker {
+            give(position, $0.number())
+            position += 1
+        }
+        return position
+    }
+
+    package func resetMetrics() throws { try forEachTracker { try $0.reset() } }
 }
 
 extension Model {
@@ -148,7 +166,12 @@ extension Model {
 
 /// What a plan was made for: another batch size, another set of trainable weights, another architecture need their own.
 struct PlanKey: Hashable {
-    enum Mode: Hashable { case train, test, predict }
+    enum Mode: String, CaseIterable, Hashable {
+        case train, test, predict
+
+        var position: Int { Mode.allCases.firstIndex(of: self) ?? 0 }
+    }
+
     let mode: Mode
     let version: Int
     let specs: [TensorSpec]

@@ -87,18 +87,6 @@ extension Model {
             return try Plan(graph, passes: inferencePasses)
         }
     }
-
-    /// The plans made so far, as text.
-    package func explain() -> String {
-        var text = ""
-        for (key, plan) in compilation?.plans.withLock({ $0.map { ($0.key, $0.value) } }) ?? [] {
-            text += "\(key.mode) \(key.specs.map(\.description).joined(separator: ", "))\n\(plan.explain())\n"
-        }
-        for (key, plan) in predictionPlans.all {
-            text += "predict \(key.specs.map(\.description).joined(separator: ", "))\n\(plan.explain())\n"
-        }
-        return text.isEmpty ? "no plans yet: they are made by the first step\n" : text
-    }
 }
 
 /// Plans for prediction, made once for each signature, by one thread while others wait.

@@ -117,6 +117,9 @@ struct StepRunner {
 
     func run(_ mode: PlanKey.Mode, _ batch: Batch) throws {
         if compilation.options.runEagerly { return try runEagerly(mode, batch) }
+        if let recent = compilation.recent, recent.mode == mode, recent.fits(model), recent.accepts(batch) {
+            return try recent.run()
+        }
         let key = PlanKey(
             mode: mode, version: model.version, specs: batch.tensors.map { TensorSpec($0.shape, $0.type) },
             counts: [batch.x.count, batch.y.count], hasWeights: batch.weights.map { $0 != nil },
@@ -132,7 +135,9 @@ struct StepRunner {
                 $0[key] = plan
             }
         }
-        try plan.run(inputs: batch.tensors.map { UnsafeRawPointer($0.pointer) }, outputs: [])
+        let step = RepeatedStep(mode, plan, model, batch)
+        compilation.recent = step
+        try step.run()
     }
 
     private func record(_ mode: PlanKey.Mode, _ batch: Batch) throws -> Plan {

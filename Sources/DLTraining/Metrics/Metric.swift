@@ -34,7 +34,9 @@ package class Metric {
     package func number() -> Double { .nan }
 
     package func reset() throws {
-        for variable in variables { variable.replace(try Tensor(scalar: 0.0)) }
+        for variable in variables {
+            try variable.makeWritable().initializeMemory(as: UInt8.self, repeating: 0, count: variable.spec.byteCount)
+        }
     }
 
     func add(_ amount: Value, to variable: Variable) throws {

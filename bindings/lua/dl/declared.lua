@@ -121,6 +121,12 @@ function converters.choice(owner, argument, value)
   return wrong(owner, argument, value)
 end
 
+function converters.padding(owner, argument, value)
+  if type(value) == "string" then return converters.choice(owner, argument, value) end
+  if type(value) ~= "table" then return whole(owner, argument, value) end
+  return converters.size(owner, argument, value)
+end
+
 function converters.shape(owner, argument, value)
   if type(value) == "number" then value = { value } end
   if type(value) ~= "table" then wrong(owner, argument, value) end

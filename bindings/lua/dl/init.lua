@@ -41,6 +41,15 @@ end
 
 dl.get_num_threads = core.threads
 
+--- false: convolutions that are planned from now on do without Winograd's algorithm, which rounds some 4e-6 of the largest
+--- result; true, the default, lets them use it where it is faster.
+function dl.set_winograd(enabled)
+  if type(enabled) ~= "boolean" then fail("ARGUMENT", "set_winograd takes true or false, got " .. tostring(enabled)) end
+  core.set_winograd(enabled)
+end
+
+dl.get_winograd = core.winograd
+
 --- Facts about the library and the machine: version, processor, vector level, threads, kernels.
 dl.info = core.info
 

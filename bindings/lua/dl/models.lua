@@ -126,10 +126,30 @@ function methods.summary(model, options)
   if options.print_fn then options.print_fn(text) else print(text) end
 end
 
---- The compiled plans as text: steps, kernels, bytes.
-function methods.explain(model)
+local explain_options = {
+  profile = "integer|boolean", trace = "string", mode = "string", steps = "boolean", as_table = "boolean", print_fn = "function",
+}
+
+--- Prints what the compiled steps do: operations, what was fused into them, kernels and why not others, bytes, memory.
+-- model:explain{ profile = 20, trace = "step.json", mode = "train" } runs each step 20 times (true: 10) and tells times too;
+-- as_table = true gives the list of plans instead of printing. Steps are compiled when first run.
+function methods.explain(model, options)
   arguments.self(model, "dl.Model", "explain")
-  return core.model_explain(model)
+  options = arguments.options("explain", options, explain_options)
+  local profile = options.profile
+  if profile == true or (profile == nil and options.trace) then profile = 10 end
+  local text = core.model_explain(model, { format = options.as_table and "json" or "text", mode = options.mode,
+    profile = profile or 0, trace = options.trace, steps = options.steps ~= false })
+  if options.as_table then return core.decode(text).plans end
+  text = text:gsub("\n$", "")
+  if options.print_fn then options.print_fn(text) else print(text) end
+end
+
+--- The memory of each compiled step in bytes: { { mode = "train", inputs = , arena_bytes = , peak_bytes = , variable_bytes = ,
+-- constant_bytes = }, ... }.
+function methods.memory(model)
+  arguments.self(model, "dl.Model", "memory")
+  return methods.explain(model, { as_table = true, steps = false })
 end
 
 --- The architecture as JSON in Keras's form.

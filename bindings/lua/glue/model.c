@@ -64,6 +64,19 @@ static int core_model(lua_State *L)
     return 1;
 }
 
+/* application(name, options or nil) */
+static int core_application(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1), *options = NULL;
+    glue_box *box;
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2)) options = glue_json_encode(L, 2);
+    box = glue_push(L, GLUE_MODEL);
+    GLUE_TRY(L, dl_application_create((dl_model **)&box->handle, name, options));
+    glue_account_weights(L, lua_gettop(L));
+    return 1;
+}
+
 static int core_model_to_json(lua_State *L)
 {
     char *text = NULL;
@@ -113,11 +126,16 @@ static int core_model_summary(lua_State *L)
     return 1;
 }
 
+/* model_explain(model, options) -> text */
 static int core_model_explain(lua_State *L)
 {
     char *text = NULL;
+    const char *options;
     dl_model *model = glue_model(L, 1);
-    GLUE_TRY(L, dl_model_explain(&text, model));
+    luaL_checktype(L, 2, LUA_TTABLE);
+    if (lua_getfield(L, 2, "trace") != LUA_TNIL) glue_check_files(L);
+    options = glue_json_encode(L, 2);
+    GLUE_TRY(L, dl_model_explain(&text, model, options));
     glue_push_text(L, text);
     return 1;
 }
@@ -260,6 +278,7 @@ void glue_open_model(lua_State *L)
                                          {"model_layer_count", core_model_layer_count},
                                          {"model_summary", core_model_summary},
                                          {"model_explain", core_model_explain},
+                                         {"application", core_application},
                                          {"model_optimizer", core_model_optimizer},
                                          {"model_save", core_model_save},
                                          {"model_load", core_model_load},

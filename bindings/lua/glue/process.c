@@ -27,6 +27,19 @@ static int core_threads(lua_State *L)
     return 1;
 }
 
+static int core_set_winograd(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TBOOLEAN);
+    dl_set_winograd(lua_toboolean(L, 1));
+    return 0;
+}
+
+static int core_winograd(lua_State *L)
+{
+    lua_pushboolean(L, dl_get_winograd());
+    return 1;
+}
+
 static int core_seed(lua_State *L)
 {
     dl_set_random_seed((uint64_t)luaL_checkinteger(L, 1));
@@ -137,6 +150,8 @@ void glue_open_process(lua_State *L)
     static const luaL_Reg functions[] = {{"version", core_version},
                                          {"set_threads", core_set_threads},
                                          {"threads", core_threads},
+                                         {"set_winograd", core_set_winograd},
+                                         {"winograd", core_winograd},
                                          {"seed", core_seed},
                                          {"memory", core_memory},
                                          {"trim", core_trim},
