@@ -140,6 +140,9 @@ struct ConvolutionKernelTests {
             "conv2d n3 ih1 iw70 ic33 oc40 kh1 kw5 s1 pt0 pb0 pl4 pr0", "conv3d n2 id5 ih6 iw7 ic24 oc40 kd3 kh3 kw3 s1 p1", "conv3d n1 id8 ih9 iw9 ic3 oc16 kd5 kh5 kw5 s2 p2",
             "conv3d n2 id6 ih5 iw4 ic30 oc33 kd2 kh3 kw1 s1 pf1 pk0 pt2 pb1 pl0 pr0",
             "conv2d n1 ih1 iw1 ic1 oc1 kh1 kw1 s1 p0",
+            "conv3d n2 id1 ih6 iw5 ic9 oc24 kd1 kh3 kw3 sd3 sh1 sw1 pf1 pk1 pt1 pb1 pl1 pr1",
+            "conv3d n2 id1 ih6 iw5 ic9 oc24 kd1 kh1 kw1 sd3 sh1 sw1 pf1 pk0 pt0 pb0 pl0 pr0",
+            "conv3d n2 id1 ih6 iw5 ic6 oc24 kd1 kh3 kw3 sd3 sh1 sw1 pf0 pk1 pt1 pb1 pl1 pr1 g3",
         ]
         for outputs in [1, 5, 6, 7, 11, 12, 13, 24, 25, 191, 192, 193] {
             problems.append("conv2d n1 ih1 iw\(outputs) ic3 oc17 kh1 kw1 s1 p0")

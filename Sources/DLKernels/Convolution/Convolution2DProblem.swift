@@ -136,8 +136,11 @@ package struct Convolution2DProblem: Hashable, Sendable {
 
     private static func error(_ text: String) -> DLError { DLError(.shape, "[conv2d] \(text)") }
 
-    /// Whether the third dimension is more than one plane.
-    package var isVolume: Bool { inputDepth > 1 || kernelDepth > 1 || outputDepth > 1 }
+    /// Whether the third dimension is more than one plane. Padding alone makes it so: the only output plane may look at
+    /// nothing but padding.
+    package var isVolume: Bool {
+        inputDepth > 1 || kernelDepth > 1 || outputDepth > 1 || paddingFront > 0 || paddingBack > 0
+    }
     package var inputCount: Int { batch * inputDepth * inputHeight * inputWidth * channels }
     package var kernelCount: Int { kernelDepth * kernelHeight * kernelWidth * (channels / groups) * filters }
     package var outputCount: Int { batch * outputDepth * outputHeight * outputWidth * filters }

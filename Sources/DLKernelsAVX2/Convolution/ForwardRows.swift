@@ -62,7 +62,7 @@ struct Sizes {
     var groupChannels: Int { channels / groups }
     var groupFilters: Int { filters / groups }
     var taps: Int { kernelZ &* kernelY &* kernelX }
-    var isVolume: Bool { depth > 1 || kernelZ > 1 || outputDepth > 1 }
+    var isVolume: Bool { depth > 1 || kernelZ > 1 || outputDepth > 1 || padFront > 0 }
     /// Planes, rows and columns of input that the output positions look at, padding included.
     var windowDepth: Int { (outputDepth &- 1) &* strideZ &+ (kernelZ &- 1) &* dilationZ &+ 1 }
     var windowHeight: Int { (outputHeight &- 1) &* strideY &+ (kernelY &- 1) &* dilationY &+ 1 }
