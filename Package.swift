@@ -5,9 +5,13 @@ import PackageDescription
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
-/// Kernel code in an unoptimised build is a hundred times slower, so it is optimised in every configuration.
+/// Kernel code in an unoptimised build is a hundred times slower, so it is optimised in every configuration. A debug
+/// build compiles file by file, which a module compiled as a whole would not fit into.
 func kernelSettings(_ architecture: String) -> [SwiftSetting] {
-    strict + [.unsafeFlags(["-O", "-wmo", "-Xcc", "-march=\(architecture)", "-Xfrontend", "-disable-reflection-metadata"])]
+    strict + [
+        .unsafeFlags(["-O", "-Xcc", "-march=\(architecture)", "-Xfrontend", "-disable-reflection-metadata"]),
+        .unsafeFlags(["-wmo"], .when(configuration: .release)),
+    ]
 }
 
 /// One file that needs no Swift at run time, shows its own interface only, and stays mapped, because its worker threads
