@@ -5,19 +5,32 @@ import DLGraph
 package enum Layers {
     package static let registry = Registry<Layer>(
         "layer",
-        [
-            InputLayer.declaration, Dense.declaration, Conv1D.declaration, Conv2D.declaration, Conv3D.declaration,
-            DepthwiseConv2D.declaration,
-            MaxPooling2D.declaration, AveragePooling2D.declaration,
-            GlobalAveragePooling2D.declaration, GlobalMaxPooling2D.declaration, AdaptiveAveragePooling2D.declaration,
-            ZeroPadding2D.declaration,
-            Flatten.declaration, Reshape.declaration, Activation.declaration, ReLU.declaration, Softmax.declaration,
-            LeakyReLU.declaration, ELU.declaration, Dropout.declaration, BatchNormalization.declaration,
-            LocalResponseNormalization.declaration,
-            Add.declaration, Subtract.declaration, Multiply.declaration, Average.declaration, Maximum.declaration,
-            Minimum.declaration, Concatenate.declaration, Rescaling.declaration, Identity.declaration,
-            OperationLayer.declaration,
-        ])
+        core + convolution + pooling + geometry + activation + regularization + normalization + merging)
+
+    private static let core: [Declaration<Layer>] = [
+        InputLayer.declaration, Dense.declaration, Identity.declaration, OperationLayer.declaration,
+    ]
+    private static let convolution: [Declaration<Layer>] = [
+        Conv1D.declaration, Conv2D.declaration, Conv3D.declaration, DepthwiseConv2D.declaration,
+    ]
+    private static let pooling: [Declaration<Layer>] = [
+        MaxPooling2D.declaration, AveragePooling2D.declaration, GlobalAveragePooling2D.declaration,
+        GlobalMaxPooling2D.declaration, AdaptiveAveragePooling2D.declaration,
+    ]
+    private static let geometry: [Declaration<Layer>] = [
+        ZeroPadding2D.declaration, Flatten.declaration, Reshape.declaration, Rescaling.declaration,
+    ]
+    private static let activation: [Declaration<Layer>] = [
+        Activation.declaration, ReLU.declaration, Softmax.declaration, LeakyReLU.declaration, ELU.declaration,
+    ]
+    private static let regularization: [Declaration<Layer>] = [Dropout.declaration]
+    private static let normalization: [Declaration<Layer>] = [
+        BatchNormalization.declaration, LocalResponseNormalization.declaration,
+    ]
+    private static let merging: [Declaration<Layer>] = [
+        Add.declaration, Subtract.declaration, Multiply.declaration, Average.declaration, Maximum.declaration,
+        Minimum.declaration, Concatenate.declaration,
+    ]
 
     package static func make(_ className: String, _ config: JSON = .null) throws -> Layer {
         try registry.declaration(className).make(config: config)
