@@ -18,6 +18,8 @@ package final class Value: @unchecked Sendable {
     /// For probabilities that a softmax or a sigmoid made: what went in. Losses prefer it, being exact where
     /// probabilities have lost their digits.
     package var logits: (activation: String, value: Value)?
+    /// Which time steps count, as bool (batch, steps); nil where all do. Layers pass it on beside the value, see Layer.
+    package var mask: Value?
     /// The variable whose contents these are; to tapes the two are one.
     private let origin: Variable?
 

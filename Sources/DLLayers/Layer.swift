@@ -15,6 +15,11 @@ package struct Weight {
 /// A layer creates its weights when it first learns the shape of its input (`build`) and then maps values to values
 /// (`call`), whether they are numbers, nodes of a graph or tensors of a model under construction.
 ///
+/// Masks: a value may carry in `mask` which of its time steps count, as bool (batch, steps). A layer that treats each time
+/// step by itself says `supportsMasking` and its outputs carry the mask of its first masked input. One that makes,
+/// changes or ends masks overrides `computeMask`. One that has to leave masked steps out reads `inputs[0].mask` in
+/// `call`. Any other layer drops the mask, as in Keras. Losses and metrics read the mask of the prediction.
+///
 /// Belongs to one thread at a time, but for calls that change no weight.
 package class Layer {
     package let className: String
@@ -48,6 +53,22 @@ package class Layer {
     package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
         throw DLError(.unsupported, "[\(className)] has no computation")
     }
+
+    /// Whether the outputs carry on the mask of the inputs.
+    package var supportsMasking: Bool { false }
+
+    /// The mask of each output, from the masks that the inputs carry. What is nil leaves an output without one, unless
+    /// it carries one already.
+    package func computeMask(_ inputs: [Value], outputs: [Value]) throws -> [Value?] {
+        guard supportsMasking, let mask = inputs.first(where: { $0.mask != nil })?.mask else { return [] }
+        return outputs.map { _ in mask }
+    }
+
+    /// Tensors that Keras passes to the call by name, in the order in which they follow the first input here.
+    package var inputKeywords: [String] { [] }
+
+    /// Puts the inputs from the second on under their names, for Keras's JSON.
+    package func keywordArguments(_ inputs: [JSON]) -> (positional: [JSON], keywords: JSONObject) { (inputs, JSONObject()) }
 
     /// How many inputs it takes; nil for any number.
     package var inputCount: Int? { 1 }
@@ -133,7 +154,11 @@ package class Layer {
             if let graph, let outerLabel { graph.label = outerLabel }
         }
         do {
-            return try call(inputs, training: mode)
+            let outputs = try call(inputs, training: mode)
+            for (output, mask) in zip(outputs, try computeMask(inputs, outputs: outputs)) where output.mask == nil {
+                output.mask = mask
+            }
+            return outputs
         } catch let error as DLError {
             throw context.path.count == 1 || self is Model ? locate(error) : error.within("layer '\(name)'")
         }

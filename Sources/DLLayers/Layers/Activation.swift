@@ -22,6 +22,8 @@ package final class Activation: Layer {
         super.init(arguments)
     }
 
+    override package var supportsMasking: Bool { true }
+
     override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
         [try function?.apply(inputs[0]) ?? inputs[0]]
     }
@@ -42,6 +44,8 @@ package final class ReLU: Layer {
             Argument("threshold", .float(Argument.notNegative), 0, "Where the cut is."),
         ]
     ) { ReLU($0) }
+
+    override package var supportsMasking: Bool { true }
 
     override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
         let x = inputs[0]
@@ -70,6 +74,8 @@ package final class LeakyReLU: Layer {
         arguments: [Argument("negative_slope", .float(Argument.notNegative), 0.3, "Slope below 0.")]
     ) { LeakyReLU($0) }
 
+    override package var supportsMasking: Bool { true }
+
     override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
         try Operations.apply("leaky_relu", inputs, attributes: ["negative_slope": arguments["negative_slope"]])
     }
@@ -85,6 +91,8 @@ package final class ELU: Layer {
             """,
         arguments: [Argument("alpha", .float(Argument.notNegative), 1, "Minus the value far below 0.")]
     ) { ELU($0) }
+
+    override package var supportsMasking: Bool { true }
 
     override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
         try Operations.apply("elu", inputs, attributes: ["alpha": arguments["alpha"]])
@@ -116,6 +124,8 @@ package final class Identity: Layer {
             """
     ) { Identity($0) }
 
+    override package var supportsMasking: Bool { true }
+
     override package func call(_ inputs: [Value], training: Bool) throws -> [Value] { inputs }
 }
 
@@ -132,6 +142,8 @@ package final class Rescaling: Layer {
             Argument("offset", .float(Argument.anyFloat), 0, "What is added."),
         ]
     ) { Rescaling($0) }
+
+    override package var supportsMasking: Bool { true }
 
     override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
         let x = try cast(inputs[0], dtype)

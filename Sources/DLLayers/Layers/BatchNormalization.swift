@@ -43,6 +43,8 @@ package final class BatchNormalization: Layer {
         super.init(arguments)
     }
 
+    override package var supportsMasking: Bool { true }
+
     override package func build(_ inputShapes: [[Int?]]) throws {
         let shape = inputShapes[0]
         let given = arguments.int("axis")

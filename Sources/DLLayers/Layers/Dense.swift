@@ -41,6 +41,8 @@ package final class Dense: Layer {
         super.init(arguments)
     }
 
+    override package var supportsMasking: Bool { true }
+
     override package func build(_ inputShapes: [[Int?]]) throws {
         guard inputShapes[0].count >= 2, let features = inputShapes[0].last! else {
             throw DLError(

@@ -31,6 +31,8 @@ package final class Dropout: Layer {
         super.init(arguments)
     }
 
+    override package var supportsMasking: Bool { true }
+
     override package func build(_ inputShapes: [[Int?]]) throws {
         if arguments.float("rate") > 0 { state = try addSeedState(arguments.optionalInt("seed")) }
     }

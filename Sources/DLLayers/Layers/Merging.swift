@@ -1,6 +1,7 @@
 import DLBase
 import DLGraph
 import DLOps
+import DLTensor
 
 /// Combines several inputs element by element.
 package class Merging: Layer {
@@ -18,6 +19,14 @@ package class Merging: Layer {
                 .argument, "[\(className)] takes \(exactCount.map { "exactly \($0)" } ?? "at least 2") inputs. "
                     + "Received: \(shapes.count)")
         }
+    }
+
+    /// A step counts where it counts in any input; all count where one input has no mask.
+    override package func computeMask(_ inputs: [Value], outputs: [Value]) throws -> [Value?] {
+        let masks = inputs.compactMap(\.mask)
+        guard var mask = masks.first, masks.count == inputs.count else { return [] }
+        for other in masks.dropFirst() where other !== mask { mask = try logicalOr(mask, other) }
+        return [mask]
     }
 
     override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
@@ -88,5 +97,18 @@ package final class Concatenate: Layer {
 
     override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
         try Operations.apply("concatenate", inputs, attributes: ["axis": arguments["axis"]])
+    }
+
+    /// Along the last axis a step counts where it counts in any input; along time the masks are put one after another.
+    override package func computeMask(_ inputs: [Value], outputs: [Value]) throws -> [Value?] {
+        guard inputs.contains(where: { $0.mask != nil }), let rank = outputs.first?.shape.rank, rank >= 2 else { return [] }
+        let given = arguments.int("axis")
+        let axis = given < 0 ? given + rank : given
+        let masks = try inputs.map { input in
+            try input.mask ?? broadcastTo(Value(Tensor(number: 1, .bool, shape: [])), Shape(Array(input.shape.sizes.prefix(2))))
+        }
+        if axis < 2 { return [try concatenate(masks, axis: axis)] }
+        guard inputs.allSatisfy({ $0.mask != nil }) else { return [] }
+        return [try masks.dropFirst().reduce(masks[0]) { $0 === $1 ? $0 : try logicalOr($0, $1) }]
     }
 }

@@ -1,5 +1,6 @@
 import DLBase
 import DLGraph
+import DLOps
 import DLTensor
 
 /// Models as JSON in Keras's form: what `model.to_json()` writes and `model_from_json` reads.
@@ -79,10 +80,9 @@ extension Model {
         object["name"] = .string(layer.name)
         var uses: [JSON] = []
         for node in graph where node.layer === layer {
-            let arguments = try node.inputs.map { try argument($0, positions) }
-            var keywords = JSONObject()
+            var (arguments, keywords) = layer.keywordArguments(try node.inputs.map { try argument($0, positions) })
             if let training = node.training { keywords["training"] = .bool(training) }
-            let multiple = layer.inputCount != 1 && !(layer is OperationLayer)
+            let multiple = layer.inputCount != 1 && !(layer is OperationLayer) && layer.inputKeywords.isEmpty
             uses.append([
                 "args": .array(multiple ? [.array(arguments)] : arguments), "kwargs": .object(keywords),
             ])
@@ -181,8 +181,23 @@ extension Model {
             for (position, (layer, uses)) in pending.enumerated() {
                 while places[position] < uses.count {
                     let use = uses[places[position]]
-                    guard let inputs = try operand(use["args"] ?? .null) else { break }
-                    let training = use["kwargs"]?["training"]?.boolValue
+                    guard var inputs = try operand(use["args"] ?? .null) else { break }
+                    let keywords = use["kwargs"] ?? .null
+                    var complete = true
+                    for keyword in layer.inputKeywords {
+                        guard let given = keywords[keyword], !given.isNull else { continue }
+                        guard let more = try operand(given) else {
+                            complete = false
+                            break
+                        }
+                        inputs += more
+                    }
+                    guard complete else { break }
+                    if let given = keywords["mask"], given["class_name"] != nil, !inputs.isEmpty {
+                        guard let mask = try operand(given) else { break }
+                        inputs[0] = try withMask(inputs[0], mask[0])
+                    }
+                    let training = keywords["training"]?.boolValue
                     results[layer.name, default: []].append(try layer.apply(inputs, training: training))
                     places[position] += 1
                     progress = true

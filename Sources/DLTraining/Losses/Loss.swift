@@ -43,7 +43,8 @@ package final class Loss: @unchecked Sendable {
     package func callAsFunction(_ truth: Value, _ prediction: Value, weight: Value? = nil) throws -> Value {
         var losses = try perSample(truth, prediction)
         var fitted: Value?
-        if let weight {
+        let isMean = reduction == .sumOverBatchSize || reduction == .mean
+        if let weight = try maskedWeight(weight, prediction.mask, losses.type, scaled: isMean) {
             let w = try fit(weight, to: losses, name)
             losses = try multiply(losses, w)
             fitted = w

@@ -66,7 +66,7 @@ package final class MeanMetric: Metric {
     override package func update(_ truth: Value, _ prediction: Value?, weight: Value?) throws {
         let raw = try function(truth, prediction)
         let values = raw.type.isFloatingPoint ? raw : try cast(raw, .float32)
-        guard let weight else {
+        guard let weight = try maskedWeight(weight, prediction?.mask, values.type, scaled: false) else {
             try add(sum(values), to: total)
             try add(constant(Double(values.shape.count), .float64), to: count)
             return

@@ -1,0 +1,2 @@
+/// Masks and recurrent sequences.
+package let recurrentOperations: [OperationEntry] = [OperationEntry(WithMask.self)]
