@@ -105,4 +105,16 @@ test("every operation has a description and a function", function()
   assert(count > 50, count)
 end)
 
+test("einsum", function()
+  local a, b = dl.tensor{ { 1, 2 }, { 3, 4 } }, dl.tensor{ { 5, 6 }, { 7, 8 } }
+  equal(ops.einsum("ij,jk->ik", a, b):totable(), { { 19, 22 }, { 43, 50 } })
+  equal(ops.einsum("ij,jk->ik", { a, b }):totable(), { { 19, 22 }, { 43, 50 } })
+  equal(ops.einsum(a, b, { subscripts = "ij,jk" }):totable(), { { 19, 22 }, { 43, 50 } })
+  equal(ops.einsum("...ii->...", a):item(), 5)
+  equal(dl.grad(function(x) return ops.einsum("ij,j->", x, dl.tensor{ 1, 2 }) end)(a):totable(), { { 1, 2 }, { 1, 2 } })
+  raises({ "test_ops.lua:", "dl[E_SHAPE]", "[einsum]", "'j'" }, ops.einsum, "ij,jk->ik", a, dl.ones(3, 2))
+  raises({ "dl[E_ARGUMENT]", "subscripts" }, ops.einsum, a, b)
+  raises({ "dl[E_ARGUMENT]", "given twice" }, ops.einsum, "ij,jk->ik", a, b, { subscripts = "ij,jk->ik" })
+end)
+
 T.finish()

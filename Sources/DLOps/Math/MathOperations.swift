@@ -6,7 +6,8 @@ package let mathOperations: [OperationEntry] =
     .map { UnaryGradientOperation.entry($0) }
     + Reduction.list.map(\.entry) + ArgumentOperation.entries + CumulativeOperation.entries + SortOperation.entries
     + TriangleOperation.entries + RandomOperation.entries + statisticsEntries
-    + segmentEntries + contractionEntries + likeEntries + CreationOperation.entries
+    + segmentEntries + contractionEntries + [einsumEntry]
+    + averageEntries + joiningEntries + productEntries + likeEntries + CreationOperation.entries
     + movementOperations.map { OperationEntry($0) }
 
 private let movementOperations: [any DeclaredOperation.Type] = [

@@ -2,54 +2,6 @@ import DLBase
 import DLGraph
 import DLTensor
 
-/// A composed operation whose formula is all there is to it: inputs and arguments in, one value out.
-struct FormulaOperation: Operation {
-    final class Definition: Sendable {
-        let shape: @Sendable (_ inputs: [TensorSpec], _ arguments: Arguments) throws -> [TensorSpec]
-        let formula: @Sendable (_ inputs: [Value], _ arguments: Arguments) throws -> [Value]
-
-        init(
-            shape: @escaping @Sendable ([TensorSpec], Arguments) throws -> [TensorSpec],
-            formula: @escaping @Sendable ([Value], Arguments) throws -> [Value]
-        ) {
-            self.shape = shape
-            self.formula = formula
-        }
-    }
-
-    let definition: Definition
-    let arguments: Arguments
-
-    var name: String { arguments.owner }
-    var attributes: JSON { arguments.json }
-
-    func outputs(for inputs: [TensorSpec]) throws -> [TensorSpec] { try definition.shape(inputs, arguments) }
-
-    func composed(_ inputs: [Value]) throws -> [Value]? {
-        _ = try outputs(for: inputs.map(\.spec))
-        return try definition.formula(inputs, arguments)
-    }
-
-    func kernel(inputs: [TensorSpec], outputs: [TensorSpec]) throws -> Kernel {
-        throw DLError(.internal, "[\(name)] is made of other operations and has no kernel")
-    }
-
-    /// The entry of an operation that is a formula.
-    static func entry(
-        _ name: String, _ summary: String, formula text: String = "", shapes: String, extra: JSONObject,
-        arguments: [Argument], samples: [OperationSample],
-        shape: @escaping @Sendable (_ inputs: [TensorSpec], _ arguments: Arguments) throws -> [TensorSpec],
-        formula: @escaping @Sendable (_ inputs: [Value], _ arguments: Arguments) throws -> [Value]
-    ) -> OperationEntry {
-        let definition = Definition(shape: shape, formula: formula)
-        return OperationEntry(
-            Declaration(
-                name, summary, formula: text, shapes: shapes, extra: extra, arguments: arguments,
-                make: { FormulaOperation(definition: definition, arguments: $0) }),
-            samples: samples)
-    }
-}
-
 private let oneInput = JSONObject([("inputs", ["x"])])
 private let twoInputs = JSONObject([("inputs", ["x1", "x2"])])
 

@@ -60,6 +60,11 @@ local function define(declaration)
       count = count - 1
     end
     local inputs, place = {}, 1
+    -- What is said before the tensors: einsum("ij,jk->ik", a, b).
+    local leading
+    if declaration.leading and count > 0 and type((...)) == "string" then
+      leading, place = (...), 2
+    end
     -- Tensors first, in order or in a list.
     while place <= count and #inputs < wanted and is_input((select(place, ...))) do
       local value = select(place, ...)
@@ -102,6 +107,12 @@ local function define(declaration)
     local skip = {}
     for _, input in ipairs(several and {} or names) do skip[input] = not declaration.places[input] or nil end
     local config = declared.configure(declaration, name, positions, options, skip)
+    if leading then
+      if config[declaration.leading] ~= nil then
+        fail("ARGUMENT", ("'%s' of %s is given twice, by position and by name"):format(declaration.leading, name))
+      end
+      config[declaration.leading] = leading
+    end
     if declaration.input_kinds then shift_inputs(name, inputs, declaration.input_kinds) end
     local kinds = declaration.result_kinds
     if not kinds then return core.apply(name, inputs, next(config) and config or nil, note) end
@@ -137,7 +148,7 @@ function extra.clip_by_global_norm(gradients, norm)
 end
 
 local aliases = {
-  repeat_ = "repeat", dot = "matmul", mul = "multiply", sub = "subtract", div = "divide", neg = "negative", pow = "power",
+  repeat_ = "repeat", mul = "multiply", sub = "subtract", div = "divide", neg = "negative", pow = "power",
   lt = "less", le = "less_equal", gt = "greater", ge = "greater_equal", eq = "equal", ne = "not_equal",
   clamp = "clip", t = "transpose", permute = "transpose", concat = "concatenate", to_float = false,
 }
