@@ -117,4 +117,12 @@ test("einsum", function()
   raises({ "dl[E_ARGUMENT]", "given twice" }, ops.einsum, "ij,jk->ik", a, b, { subscripts = "ij,jk->ik" })
 end)
 
+test("any number of tensors, another one each time", function()
+  local t = dl.arange(2)
+  equal(ops.concatenate(t, t).shape, { 4 })
+  equal(ops.concatenate(t, t, t).shape, { 6 })
+  equal(ops.concatenate({ t, t, t, t }).shape, { 8 })
+  equal(ops.vstack(t, t, t).shape, { 3, 2 })
+end)
+
 T.finish()

@@ -47,7 +47,7 @@ end
 local function define(declaration)
   local name, names = declaration.name, declaration.inputs or {}
   local several = declaration.variadic or not declaration.inputs
-  local wanted = several and math.huge or #names
+  local most = several and math.huge or #names
   local note
   for _, argument in ipairs(declaration.arguments) do
     if zero_based[argument.kind] then note = "(axes and positions in this message count from 0)" end
@@ -59,7 +59,7 @@ local function define(declaration)
       options = select(count, ...)
       count = count - 1
     end
-    local inputs, place = {}, 1
+    local inputs, place, wanted = {}, 1, most
     -- What is said before the tensors: einsum("ij,jk->ik", a, b).
     local leading
     if declaration.leading and count > 0 and type((...)) == "string" then
