@@ -11,15 +11,16 @@ package enum Layers {
         InputLayer.declaration, Dense.declaration, Identity.declaration, OperationLayer.declaration,
     ]
     private static let convolution: [Declaration<Layer>] = [
-        Conv1D.declaration, Conv2D.declaration, Conv3D.declaration, DepthwiseConv2D.declaration,
-    ]
+        Conv1D.declaration, Conv2D.declaration, Conv3D.declaration,
+    ] + ConvolutionTranspose.declarations + DepthwiseConvolution.declarations + SeparableConvolution.declarations
     private static let pooling: [Declaration<Layer>] = [
-        MaxPooling2D.declaration, AveragePooling2D.declaration, GlobalAveragePooling2D.declaration,
-        GlobalMaxPooling2D.declaration, AdaptiveAveragePooling2D.declaration,
-    ]
+        MaxPooling2D.declaration, AveragePooling2D.declaration,
+    ] + SpatialPooling.maximumDeclarations + SpatialPooling.averageDeclarations + GlobalAveragePooling.declarations
+        + GlobalMaxPooling.declarations + AdaptivePooling.declarations
     private static let geometry: [Declaration<Layer>] = [
         ZeroPadding2D.declaration, Flatten.declaration, Reshape.declaration, Rescaling.declaration,
-    ]
+        Resizing.declaration, CenterCrop.declaration, MaxUnpooling2D.declaration,
+    ] + ZeroPadding.declarations + UpSampling.declarations + Cropping.declarations
     private static let activation: [Declaration<Layer>] = [
         Activation.declaration, ReLU.declaration, Softmax.declaration, LeakyReLU.declaration, ELU.declaration,
     ]

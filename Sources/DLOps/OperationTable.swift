@@ -1,3 +1,4 @@
 /// Every operation that has a name. Tests, documents, C and scripts iterate this list.
 package let operationTable: [OperationEntry] = mathOperations + networkOperations.map { OperationEntry($0) }
     + recurrentOperations
+    + spatialOperations

@@ -59,34 +59,12 @@ struct Conv2DTranspose: DeclaredOperation {
         guard x.rank == 4 else { throw fail("input must have 4 axes: (batch, height, width, channels)") }
         guard kernel.rank == 4 else { throw fail("kernel must have 4 axes: (height, width, filters, channels)") }
         guard x[3] == kernel[3] else { throw fail("input has \(x[3]) channels, kernel was built for \(kernel[3])") }
-        let limit = Int(Int32.max)
-        let sizes = [x[1], x[2], kernel[0], kernel[1]] + strides + dilation
-        guard strides.count == 2, dilation.count == 2, outputPadding?.count ?? 2 == 2,
-            sizes.allSatisfy({ (1...limit).contains($0) }), outputPadding?.allSatisfy({ (0...limit).contains($0) }) ?? true
-        else { throw fail("height, width, strides and dilation_rate must be from 1 to \(limit)") }
-        var size: [Int] = []
-        var padding: [Int] = []
-        for axis in 0..<2 {
-            // Products of two numbers below 2^31, so sums of a few of them fit.
-            let reach = (kernel[axis] - 1) * dilation[axis] + 1
-            let spread = (x[1 + axis] - 1) * strides[axis]
-            let extra = outputPadding?[axis]
-            let before: Int
-            if isSame {
-                let total = extra.map { reach + reach % 2 - 2 + $0 } ?? strides[axis] + reach - 2
-                before = reach - 1 - Swift.min((total + 1) / 2, reach - 1)
-                size.append(extra.map { spread + reach % 2 + $0 } ?? x[1 + axis] * strides[axis])
-            } else {
-                before = 0
-                size.append(spread + reach + (extra ?? Swift.max(0, strides[axis] - reach)))
-            }
-            if let extra, extra >= strides[axis] { throw fail("output_padding must be less than strides") }
-            guard (1...limit).contains(size[axis]), before <= limit else { throw fail("the result's sizes are out of range") }
-            padding += [before, Swift.max(0, spread + reach - size[axis] - before)]
-        }
-        guard padding.allSatisfy({ $0 <= limit }) else { throw fail("the result's sizes are out of range") }
+        let plan = try TransposedSizes(
+            input: [x[1], x[2]], kernel: [kernel[0], kernel[1]], strides: strides, dilation: dilation,
+            outputPadding: outputPadding, isSame: isSame, fail)
+        let padding = plan.padding
         let explicit = Padding.explicit(top: padding[0], bottom: padding[1], left: padding[2], right: padding[3])
-        return (Conv2DGeometry(strides: strides, padding: explicit, dilation: dilation), size)
+        return (Conv2DGeometry(strides: strides, padding: explicit, dilation: dilation), plan.size)
     }
 
     func outputs(for inputs: [TensorSpec]) throws -> [TensorSpec] {

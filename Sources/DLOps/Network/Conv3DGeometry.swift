@@ -7,12 +7,16 @@ import DLKernels
 package struct Conv3DGeometry: Hashable, Sendable {
     package var strides: [Int]
     package var isSame: Bool
+    /// Zeros before and after, for each axis, in place of a rule.
+    package var explicit: [Int]?
     package var dilation: [Int]
     package var groups: Int
 
     package init(
-        strides: [Int] = [1, 1, 1], isSame: Bool = false, dilation: [Int] = [1, 1, 1], groups: Int = 1
+        strides: [Int] = [1, 1, 1], isSame: Bool = false, explicit: [Int]? = nil, dilation: [Int] = [1, 1, 1],
+        groups: Int = 1
     ) {
+        self.explicit = explicit
         self.strides = strides
         self.isSame = isSame
         self.dilation = dilation
@@ -21,7 +25,16 @@ package struct Conv3DGeometry: Hashable, Sendable {
 
     init(_ arguments: Arguments) throws {
         strides = try arguments.sizes("strides", 3)
-        isSame = arguments.string("padding") == "same"
+        isSame = arguments.optionalString("padding") == "same"
+        if !isSame, arguments.optionalString("padding") != "valid" {
+            let amounts = arguments.ints("padding")
+            guard amounts.count == 6, arguments["padding"].arrayValue?.count == 6,
+                amounts.allSatisfy({ (0...Int(Int32.max)).contains($0) })
+            else {
+                throw arguments.error("padding", "'valid', 'same' or [front, back, top, bottom, left, right]")
+            }
+            explicit = amounts
+        }
         dilation = try arguments.sizes("dilation_rate", 3)
         groups = arguments.int("groups")
     }
@@ -29,7 +42,8 @@ package struct Conv3DGeometry: Hashable, Sendable {
     static let arguments = [
         Argument("strides", .size(minimum: 1), [1, 1, 1], "planes, rows and columns from one window to the next"),
         Argument(
-            "padding", .choice(["valid", "same"]), "valid", "'valid' for none, 'same' for ceil(size / stride) outputs"),
+            "padding", .any, "valid",
+            "'valid' for none, 'same' for ceil(size / stride) outputs, or [front, back, top, bottom, left, right]"),
         Argument(
             "dilation_rate", .size(minimum: 1), [1, 1, 1], "planes, rows and columns from one weight of the kernel to the next"),
         Argument(
@@ -40,7 +54,8 @@ package struct Conv3DGeometry: Hashable, Sendable {
     /// Attributes that differ from the defaults, and `more`.
     func attributes(_ more: (String, JSON)...) -> JSON {
         let pairs: [(String, JSON)] = [
-            ("strides", sizesJSON(strides)), ("padding", isSame ? "same" : "valid"), ("dilation_rate", sizesJSON(dilation)),
+            ("strides", sizesJSON(strides)), ("padding", explicit.map(sizesJSON) ?? (isSame ? "same" : "valid")),
+            ("dilation_rate", sizesJSON(dilation)),
             ("groups", .int(Int64(groups))),
         ]
         var object = JSONObject()
@@ -60,7 +75,9 @@ package struct Conv3DGeometry: Hashable, Sendable {
         guard kernel.rank == 5 else {
             throw fail("kernel must have 5 axes: (depth, height, width, channels / groups, filters)")
         }
-        guard strides.count == 3, dilation.count == 3, groups >= 1, (strides + dilation).allSatisfy({ $0 >= 1 }) else {
+        guard strides.count == 3, dilation.count == 3, groups >= 1, explicit?.count ?? 6 == 6,
+            (strides + dilation).allSatisfy({ $0 >= 1 })
+        else {
             throw fail("strides and dilation_rate must be three numbers of at least 1, groups at least 1", .argument)
         }
         let limit = Int(Int32.max)
@@ -79,7 +96,7 @@ package struct Conv3DGeometry: Hashable, Sendable {
             let (size, window) = (input[1 + axis], kernel[axis])
             let amount = isSame
                 ? Convolution2DProblem.samePadding(input: size, kernel: window, stride: strides[axis], dilation: dilation[axis])
-                : (before: 0, after: 0)
+                : explicit.map { (before: $0[2 * axis], after: $0[2 * axis + 1]) } ?? (before: 0, after: 0)
             let reach = dilation[axis] * (window - 1) + 1
             guard reach <= size + amount.before + amount.after else {
                 throw fail("kernel covers \(reach) \(["planes", "rows", "columns"][axis]), the padded input has only \(size)")

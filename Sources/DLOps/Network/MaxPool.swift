@@ -163,3 +163,10 @@ package func maxPool(
     let geometry = PoolGeometry(size: poolSize, strides: strides, padding: padding)
     return try DLGraph.apply(MaxPool(geometry: geometry, dataFormat: dataFormat), x)
 }
+
+/// The elements of y where the windows of x have their largest elements; what max pooling of x makes is as large as y.
+package func maxUnpool(_ y: Value, _ x: Value, poolSize: [Int], strides: [Int]? = nil, padding: Padding = .valid) throws -> Value {
+    let geometry = PoolGeometry(size: poolSize, strides: strides, padding: padding)
+    let source = try stopGradient(x)
+    return try DLGraph.apply(MaxPoolGradient(geometry: geometry), source, maxPool(source, poolSize: poolSize, strides: strides, padding: padding), y)
+}
