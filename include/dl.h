@@ -316,6 +316,27 @@ DL_API DL_NODISCARD dl_status dl_layer_set_trainable(dl_layer *layer, int32_t tr
  * index: 0 for the first output. out: new reference; release with dl_tensor_release. */
 DL_API DL_NODISCARD dl_status dl_layer_output(dl_tensor **out, const dl_layer *layer, int32_t index);
 DL_API DL_NODISCARD dl_status dl_layer_input(dl_tensor **out, const dl_layer *layer, int32_t index);
+/* Within the callback `call` of a layer: adds a number (the sum, where it has axes) to what training minimises.
+ * DL_ERROR_STATE: no layer is being called on this thread. */
+DL_API DL_NODISCARD dl_status dl_layer_add_loss(dl_layer *layer, dl_tensor *loss);
+/* Likewise: a number to follow in logs, by its mean over the batches, under this name. */
+DL_API DL_NODISCARD dl_status dl_layer_add_metric(dl_layer *layer, dl_tensor *value, const char *name);
+/* What the latest call of the layer or model added, activity regularizers among it, then the penalties of regularized
+ * weights. losses may be NULL to ask for the number; else room for `capacity` scalars, each a new reference; release
+ * with dl_tensor_release. */
+DL_API DL_NODISCARD dl_status dl_layer_losses(dl_tensor **losses, int32_t capacity, int32_t *count, dl_layer *layer);
+/* The shapes of the outputs for inputs of these shapes; the layer is built for them if it is not yet. shapes: a JSON list
+ * with one list of sizes for each input, null where unknown. text: such a list; new text; free with dl_text_free. */
+DL_API DL_NODISCARD dl_status dl_layer_compute_output_shape(char **text, dl_layer *layer, const char *shapes);
+/* dl_layer_call with more than inputs by position: the last of the inputs have the `name_count` names, and options is a
+ * JSON object with `training` and the layer's own flags ({"use_causal_mask": true}), or NULL.
+ * DL_ERROR_ARGUMENT: a name the layer is not called with; the nearest is named. */
+DL_API DL_NODISCARD dl_status dl_layer_call_with(
+    dl_tensor **outputs, int32_t capacity, int32_t *count, dl_layer *layer, dl_tensor *const *inputs,
+    int32_t input_count, const char *const *names, int32_t name_count, const char *options);
+/* Learns from data before training: mean and variance of a Normalization, say. batches: one or several tensors.
+ * DL_ERROR_UNSUPPORTED: the layer learns nothing in this way. */
+DL_API DL_NODISCARD dl_status dl_layer_adapt(dl_layer *layer, dl_tensor *const *batches, int32_t count);
 
 /* ---- Models ------------------------------------------------------------------------------------------------------ */
 

@@ -194,8 +194,11 @@ package struct Arguments: Sendable {
     package func optionalFloat(_ name: String) -> Double? { self[name].doubleValue }
     package func string(_ name: String) -> String { self[name].stringValue ?? "" }
     package func optionalString(_ name: String) -> String? { self[name].stringValue }
-    package func ints(_ name: String) -> [Int] { (self[name].arrayValue ?? []).compactMap(\.intValue) }
-    package func optionalInts(_ name: String) -> [Int]? { self[name].arrayValue.map { $0.compactMap(\.intValue) } }
+    /// A list; a single number, as defaults are written, is a list of one.
+    package func ints(_ name: String) -> [Int] { optionalInts(name) ?? [] }
+    package func optionalInts(_ name: String) -> [Int]? {
+        self[name].intValue.map { [$0] } ?? self[name].arrayValue.map { $0.compactMap(\.intValue) }
+    }
     package func shape(_ name: String) -> [Int?] { (self[name].arrayValue ?? []).map(\.intValue) }
     package func type(_ name: String) -> ElementType? { self[name].stringValue.flatMap(ElementType.init(name:)) }
 

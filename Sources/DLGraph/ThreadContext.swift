@@ -1,6 +1,21 @@
 import CDLShims
 import DLBase
 
+/// What a layer has added to the loss and to the metrics in one call, the layers inside it included.
+package struct CallAdditions: Sendable {
+    package var losses: [Value] = []
+    package var metrics: [(name: String, value: Value)] = []
+
+    package init() {}
+
+    package var isEmpty: Bool { losses.isEmpty && metrics.isEmpty }
+
+    package static func += (a: inout CallAdditions, b: CallAdditions) {
+        a.losses += b.losses
+        a.metrics += b.metrics
+    }
+}
+
 /// What a thread is in the middle of: the graph it records into and the tapes that listen.
 package final class ThreadContext {
     package var recording: Graph?
@@ -9,6 +24,12 @@ package final class ThreadContext {
     package var training: Bool?
     /// Names of the layers whose calls are under way, outermost first.
     package var path: [String] = []
+    /// What the calls under way have added so far, outermost first.
+    package var additions: [CallAdditions] = []
+    /// How many outermost calls there have been.
+    package var callNumber = 0
+    /// Layers are called to learn shapes alone; what they add is of no use.
+    package var infersShapes = false
 
     /// The calling thread's context; it is freed when the thread ends.
     package static var current: ThreadContext {

@@ -107,7 +107,10 @@ package final class Variable: @unchecked Sendable {
 
     package var shape: Shape { spec.shape }
     package var type: ElementType { spec.type }
-    package var value: Value { Value(.variable(self), spec) }
+    package var value: Value { standIn ?? Value(.variable(self), spec) }
+
+    /// What is computed with in place of the contents for a while, by the layer that set it: a weight made from this one.
+    package var standIn: Value?
 
     /// Gives the variable other contents. Within a recording the change happens when the graph runs, after everything
     /// has been computed. Outside, the old tensor stays as it was for those who hold it.

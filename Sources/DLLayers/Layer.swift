@@ -2,12 +2,23 @@ import DLBase
 import DLGraph
 import DLOps
 import DLTensor
+import Synchronization
 
 /// A weight of a layer: a variable and what training does to it besides following the gradient.
 package struct Weight {
     package let variable: Variable
     package let regularizer: Regularizer?
     package let constraint: Constraint?
+}
+
+/// What one call of a layer works on.
+package struct CallInputs {
+    package let inputs: [Value]
+    package let training: Bool
+    package let named: [String: Value]
+    package let flags: JSONObject
+
+    package func flag(_ name: String) -> Bool { flags[name]?.boolValue ?? false }
 }
 
 /// An operation with state and declared arguments.
@@ -35,6 +46,9 @@ package class Layer {
     private var nodeReferences: [WeakNode] = []
 
     private var isTrainable = true
+    private var activityRegularizer: Regularizer?
+    /// What the latest outermost call added, and which call that was. Several threads may predict at once.
+    private let kept = Mutex<(number: Int, additions: CallAdditions)>((0, CallAdditions()))
 
     /// For layers made from a declaration; `arguments` hold the common ones too.
     package init(_ arguments: Arguments) {
@@ -70,7 +84,23 @@ package class Layer {
     /// Puts the inputs from the second on under their names, for Keras's JSON.
     package func keywordArguments(_ inputs: [JSON]) -> (positional: [JSON], keywords: JSONObject) { (inputs, JSONObject()) }
 
-    /// How many inputs it takes; nil for any number.
+    /// Learns from data before training what is not learnt by gradients: means, borders, vocabularies.
+    package func adapt(_ batches: [Tensor]) throws {
+        throw DLError(.unsupported, "[adapt] a \(className) learns nothing from data before training")
+    }
+
+    /// For layers that are called with more than inputs and the mode.
+    package func call(_ given: CallInputs) throws -> [Value] { try call(given.inputs, training: given.training) }
+
+    /// Names of the tensors and of the flags that a call takes beside its inputs.
+    package var callTensors: [String] { [] }
+    package var callFlags: [String] { [] }
+
+    /// Whether Keras calls it with its inputs one after another, not with a list of them, and what it calls them then.
+    package var takesInputsOneByOne: Bool { !inputNames.isEmpty }
+    package var inputNames: [String] { [] }
+
+    /// How many inputs it takes by position; nil for any number.
     package var inputCount: Int? { 1 }
 
     /// Layers inside this one, in order.
@@ -82,7 +112,8 @@ package class Layer {
         values["name"] = .string(name)
         values["trainable"] = .bool(isTrainable)
         values["dtype"] = .string(dtype.name)
-        for key in ["input_shape", "input_dim"] where values[key]?.isNull ?? true { values[key] = nil }
+        for key in ["input_shape", "input_dim"] + (declaresActivityRegularizer ? [] : ["activity_regularizer"])
+        where values[key]?.isNull ?? true { values[key] = nil }
         return values
     }
 
@@ -130,19 +161,26 @@ package class Layer {
 
     /// Applies the layer. `training` nil asks the surroundings; outside of any, it is false.
     package func apply(_ inputs: [Value], training: Bool? = nil) throws -> [Value] {
-        if let expected = inputCount, inputs.count != expected {
+        try apply(inputs, CallOptions(training: training))
+    }
+
+    /// The last inputs are those that `options` names.
+    package func apply(_ inputs: [Value], _ options: CallOptions) throws -> [Value] {
+        let positional = inputs.count - options.names.count
+        if let expected = inputCount, positional != expected {
             throw DLError(
                 .argument, "[\(className)] layer '\(name)' takes \(expected) input\(expected == 1 ? "" : "s"). "
-                    + "Received: \(inputs.count)")
+                    + "Received: \(positional)")
         }
-        guard !inputs.isEmpty else {
+        guard positional > 0 else {
             throw DLError(.argument, "[\(className)] layer '\(name)' was called without inputs")
         }
-        if inputs.contains(where: \.isDeferred) { return try LayerNode.record(self, inputs, training: training) }
-        try buildIfNeeded(inputs.map(\.partialShape))
+        try checkOptions(options)
+        if inputs.contains(where: \.isDeferred) { return try LayerNode.record(self, inputs, options) }
+        try buildIfNeeded(inputs.prefix(positional).map(\.partialShape))
         let context = ThreadContext.current
         let outerTraining = context.training
-        let mode = training ?? outerTraining ?? false
+        let mode = options.training ?? outerTraining ?? false
         context.training = mode
         context.path.append(name)
         let graph = context.recording
@@ -153,15 +191,43 @@ package class Layer {
             context.path.removeLast()
             if let graph, let outerLabel { graph.label = outerLabel }
         }
+        if context.additions.isEmpty { context.callNumber &+= 1 }
+        context.additions.append(CallAdditions())
+        defer { keepAdditions(context) }
         do {
-            let outputs = try call(inputs, training: mode)
-            for (output, mask) in zip(outputs, try computeMask(inputs, outputs: outputs)) where output.mask == nil {
+            let given = CallInputs(
+                inputs: Array(inputs.prefix(positional)), training: mode,
+                named: Dictionary(uniqueKeysWithValues: zip(options.names, inputs.suffix(options.names.count))),
+                flags: options.flags)
+            let outputs = try activityRegularizer.map { try regularized(given, $0) } ?? call(given)
+            for (output, mask) in zip(outputs, try computeMask(given.inputs, outputs: outputs)) where output.mask == nil {
                 output.mask = mask
             }
             return outputs
         } catch let error as DLError {
             throw context.path.count == 1 || self is Model ? locate(error) : error.within("layer '\(name)'")
         }
+    }
+
+    private func checkOptions(_ options: CallOptions) throws {
+        guard Set(options.names).count == options.names.count else {
+            throw DLError(.argument, "[\(className)] layer '\(name)' is given an argument twice. Received: \(options.names)")
+        }
+        let tensors = callTensors, flags = callFlags
+        let wrong = options.names.first { !tensors.contains($0) } ?? options.flags.keys.first { !flags.contains($0) }
+        guard let wrong else {
+            for (name, value) in options.flags.pairs where value.boolValue == nil {
+                throw DLError(
+                    .argument, "[\(className)] '\(name)' of a call must be true or false. Received: \(value.canonicalText)")
+            }
+            return
+        }
+        var message = "[\(className)] layer '\(name)' is called with an unknown option '\(wrong)'"
+        let known = ["training"] + tensors + flags
+        if let near = nearestName(to: wrong, in: known) { message += "; did you mean '\(near)'?" } else {
+            message += "; known: \(known.joined(separator: ", "))"
+        }
+        throw DLError(.argument, message)
     }
 
     private func locate(_ error: DLError) -> DLError {
@@ -231,6 +297,130 @@ package class Layer {
     }
 
     package var parameterCount: Int { allWeights.reduce(0) { $0 &+ $1.variable.shape.count } }
+
+    // MARK: Losses and metrics of a call
+
+    /// Adds a number to what training minimises; its sum if it is no scalar. Only within the layer's call.
+    package func addLoss(_ value: Value) throws {
+        guard value.type.isFloatingPoint else {
+            throw DLError(.dtype, "[add_loss] layer '\(name)': a loss must be floating-point. Received: \(value.spec)")
+        }
+        try add("add_loss") { $0.losses.append(value.shape.rank == 0 ? value : try sum(value)) }
+    }
+
+    /// Adds a number to follow in logs, by its mean over the batches. Only within the layer's call.
+    package func addMetric(_ value: Value, name metric: String) throws {
+        guard !metric.isEmpty else { throw DLError(.argument, "[add_metric] layer '\(name)': a metric needs a name") }
+        let number = try cast(value, .float64)
+        try add("add_metric") { $0.metrics.append((metric, number.shape.rank == 0 ? number : try mean(number))) }
+    }
+
+    private func add(_ operation: String, _ body: (inout CallAdditions) throws -> Void) throws {
+        let context = ThreadContext.current
+        guard let last = context.additions.indices.last else {
+            throw DLError(.state, "[\(operation)] layer '\(name)' is not being called; add within the function 'call' of a layer")
+        }
+        try body(&context.additions[last])
+    }
+
+    /// Hands on to the layer around what this call has added, and remembers it where somebody may ask.
+    private func keepAdditions(_ context: ThreadContext) {
+        let made = context.additions.removeLast()
+        if let last = context.additions.indices.last { context.additions[last] += made }
+        // Inner layers would keep a recording alive that nobody needs any more.
+        guard !context.infersShapes, context.additions.isEmpty || context.recording == nil else { return }
+        let number = context.callNumber
+        kept.withLock { kept in
+            if kept.number == number { kept.additions += made } else { kept = (number, made) }
+        }
+    }
+
+    /// What its latest call added, or its part in the latest call of the model around it.
+    package var callAdditions: CallAdditions { kept.withLock { $0.additions } }
+
+    /// The same, for the last time: a training step keeps no recording alive.
+    package func takeCallAdditions() -> CallAdditions {
+        kept.withLock { kept in
+            defer { kept.additions = CallAdditions() }
+            return kept.additions
+        }
+    }
+
+    /// Everything beside the loss of the outputs that training minimises: what the latest call added, then the penalties
+    /// of regularized weights.
+    package func collectedLosses() throws -> [Value] { try callAdditions.losses + regularizationLosses() }
+
+    func setActivityRegularizer() throws {
+        let given = arguments["activity_regularizer"]
+        guard !given.isNull else { return }
+        do {
+            activityRegularizer = try Regularizers.registry.make(given)
+        } catch var error as DLError {
+            error.message = "[\(className)] 'activity_regularizer': \(error.message)"
+            throw error
+        }
+    }
+
+    private var declaresActivityRegularizer: Bool {
+        Layers.registry.find(className)?.arguments.first { $0.name == "activity_regularizer" || $0.name == "name" }?.name
+            != "name"
+    }
+
+    private func regularized(_ given: CallInputs, _ regularizer: Regularizer) throws -> [Value] {
+        let outputs: [Value]
+        if let weight = regularizer.contraction {
+            let (results, slopes) = try contracted(given)
+            outputs = results
+            try addLoss(multiply(slopes, constant(weight, like: slopes)))
+        } else {
+            outputs = try call(given)
+        }
+        guard regularizer.contraction == nil else { return outputs }
+        for output in outputs where output.type.isFloatingPoint {
+            let penalty = try regularizer.penalty(output)
+            let samples = output.shape.sizes.first ?? 1
+            // Keras's penalties are sums over the batch; training wants the share of one sample.
+            let whole = regularizer.isPerBatch || samples <= 1
+            try addLoss(whole ? penalty : divide(penalty, constant(Double(samples), like: penalty)))
+        }
+        return outputs
+    }
+
+    /// The outputs, and the mean over samples of the sum of squares of all derivatives of outputs by inputs.
+    func contracted(_ given: CallInputs) throws -> ([Value], Value) {
+        let tape = Tape(watchesVariables: false)
+        // Copies: an input that is a weight's own value would have other uses.
+        let watched = try given.inputs.map { $0.type.isFloatingPoint ? try copy($0) : $0 }
+        for input in watched where input.type.isFloatingPoint { tape.watch(input) }
+        tape.start()
+        let outputs: [Value]
+        do {
+            defer { tape.stop() }
+            outputs = try call(
+                CallInputs(inputs: watched, training: given.training, named: given.named, flags: given.flags))
+        }
+        guard outputs.count == 1, let output = outputs.first, output.shape.rank >= 2 else {
+            throw DLError(
+                .unsupported, "[Contractive] layer '\(name)' must have one output with a batch axis and others. "
+                    + "Received: \(outputs.map { "\($0.shape)" }.joined(separator: ", "))")
+        }
+        let samples = output.shape[0]
+        let features = output.shape.sizes.dropFirst().reduce(1, &*)
+        guard features <= 4096 else {
+            throw DLError(
+                .unsupported, "[Contractive] layer '\(name)' has \(features) outputs for each sample; one walk back for each is "
+                    + "needed, and at most 4096 are made")
+        }
+        var total = try constant(0, output.type)
+        for feature in 0..<features {
+            let row = try Tensor(zeros: [1, features], output.type)
+            row.setNumber(1, at: feature)
+            let seed = try reshape(broadcastTo(Value(row), [samples, features]), output.shape.sizes)
+            let gradients = try tape.gradients(of: output, withRespectTo: watched, seed: seed)
+            for gradient in gradients { if let gradient { total = try DLOps.add(total, sum(square(gradient))) } }
+        }
+        return (outputs, try divide(total, constant(Double(max(samples, 1)), like: total)))
+    }
 
     /// Penalties of all regularized weights.
     package func regularizationLosses() throws -> [Value] {

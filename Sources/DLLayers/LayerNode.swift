@@ -23,6 +23,9 @@ package func inferOutputs(_ inputs: [PartialSpec], _ body: ([Value]) throws -> [
     func results(_ size: Int) throws -> [TensorSpec] {
         let graph = Graph()
         let context = ThreadContext.current
+        let outer = context.infersShapes
+        context.infersShapes = true
+        defer { context.infersShapes = outer }
         return try context.recording(into: graph) {
             try context.withoutTapes {
                 try body(inputs.map { graph.addInput(try $0.spec(size)) }).map(\.spec)
@@ -38,34 +41,56 @@ package func inferOutputs(_ inputs: [PartialSpec], _ body: ([Value]) throws -> [
     }
 }
 
+/// What a layer is called with beside its inputs by position: tensors by name (an attention mask, initial states), flags.
+package struct CallOptions: Sendable {
+    package var training: Bool?
+    /// The names of the last inputs; those before them go by position.
+    package var names: [String]
+    /// What is neither a tensor nor `training`: `{"use_causal_mask": true}`.
+    package var flags: JSONObject
+
+    package init(training: Bool? = nil, names: [String] = [], flags: JSONObject = JSONObject()) {
+        self.training = training
+        self.names = names
+        self.flags = flags
+    }
+}
+
 /// One use of a layer in a model: which tensors went in, which came out.
 package final class LayerNode {
     package let layer: Layer
+    /// By position, then those that `options` names.
     package let inputs: [Value]
-    package let training: Bool?
+    package let options: CallOptions
     package let outputSpecs: [PartialSpec]
 
-    private init(_ layer: Layer, _ inputs: [Value], _ training: Bool?, _ outputSpecs: [PartialSpec]) {
+    package var training: Bool? { options.training }
+    package var positional: ArraySlice<Value> { inputs.dropLast(options.names.count) }
+    package var named: Zip2Sequence<[String], ArraySlice<Value>> {
+        zip(options.names, inputs.suffix(options.names.count))
+    }
+
+    private init(_ layer: Layer, _ inputs: [Value], _ options: CallOptions, _ outputSpecs: [PartialSpec]) {
         self.layer = layer
         self.inputs = inputs
-        self.training = training
+        self.options = options
         self.outputSpecs = outputSpecs
     }
 
     /// The node of an input: nothing goes in.
     static func input(_ layer: Layer, _ spec: PartialSpec) throws -> LayerNode {
-        let node = LayerNode(layer, [], nil, [spec])
+        let node = LayerNode(layer, [], CallOptions(), [spec])
         layer.note(node)
         return node
     }
 
-    static func record(_ layer: Layer, _ inputs: [Value], training: Bool?) throws -> [Value] {
-        try layer.buildIfNeeded(inputs.map(\.partialShape))
+    static func record(_ layer: Layer, _ inputs: [Value], _ options: CallOptions) throws -> [Value] {
+        try layer.buildIfNeeded(inputs.dropLast(options.names.count).map(\.partialShape))
         let specs = try inferOutputs(inputs.filter(\.isDeferred).map { PartialSpec($0.partialShape, $0.type) }) { standIns in
             var next = standIns.makeIterator()
-            return try layer.apply(inputs.map { $0.isDeferred ? next.next()! : $0 }, training: training)
+            return try layer.apply(inputs.map { $0.isDeferred ? next.next()! : $0 }, options)
         }
-        let node = LayerNode(layer, inputs, training, specs)
+        let node = LayerNode(layer, inputs, options, specs)
         layer.note(node)
         return node.outputs
     }

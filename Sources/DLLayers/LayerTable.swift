@@ -26,7 +26,9 @@ package enum Layers {
     ]
     private static let regularization: [Declaration<Layer>] = [Dropout.declaration]
     private static let normalization: [Declaration<Layer>] = [
-        BatchNormalization.declaration, LocalResponseNormalization.declaration,
+        BatchNormalization.declaration, LocalResponseNormalization.declaration, LayerNormalization.declaration,
+        RMSNormalization.declaration, GroupNormalization.declaration, UnitNormalization.declaration,
+        SpectralNormalization.declaration, Normalization.declaration,
     ]
     private static let merging: [Declaration<Layer>] = [
         Add.declaration, Subtract.declaration, Multiply.declaration, Average.declaration, Maximum.declaration,
@@ -45,6 +47,7 @@ private let commonArguments: [Argument] = [
     Argument("dtype", .optional(.dtype), .null, "Element type of weights and results; float32 where none is given."),
     Argument("input_shape", .optional(.shape), .null, "For the first layer of a Sequential: sizes of the input without the batch."),
     Argument("input_dim", .optional(.int(Argument.positive)), .null, "The same for inputs with one axis."),
+    regularizerArgument("activity"),
 ]
 
 /// A layer's declaration: its own arguments, then the common ones.
@@ -54,7 +57,12 @@ func layerDeclaration(
 ) -> Declaration<Layer> {
     Declaration(
         name, aliases: aliases, summary, formula: formula, source: source, shapes: shapes, example: example,
-        arguments: arguments + commonArguments, make: make)
+        arguments: arguments + commonArguments.filter { common in !arguments.contains { $0.name == common.name } }
+    ) { arguments in
+        let layer = try make(arguments)
+        try layer.setActivityRegularizer()
+        return layer
+    }
 }
 
 func initializerArgument(_ weight: String, _ defaultName: String) -> Argument {
@@ -62,7 +70,9 @@ func initializerArgument(_ weight: String, _ defaultName: String) -> Argument {
 }
 
 func regularizerArgument(_ weight: String) -> Argument {
-    Argument("\(weight)_regularizer", .optional(.object(category: "regularizer")), .null, "Penalty on the \(weight).")
+    Argument(
+        "\(weight)_regularizer", .optional(.object(category: "regularizer")), .null,
+        weight == "activity" ? "Penalty on the output, as part of the loss." : "Penalty on the \(weight).")
 }
 
 func constraintArgument(_ weight: String) -> Argument {

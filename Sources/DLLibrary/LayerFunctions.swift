@@ -290,3 +290,93 @@ public func dl_layer_input(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ handl
         out.pointee = try wrap(end(values, layer, index, "input"))
     }
 }
+
+@implementation @_cdecl("dl_layer_add_loss")
+public func dl_layer_add_loss(_ handle: OpaquePointer?, _ loss: OpaquePointer?) -> dl_status {
+    perform { try layer(handle).addLoss(unwrap(loss, "loss")) }
+}
+
+@implementation @_cdecl("dl_layer_add_metric")
+public func dl_layer_add_metric(_ handle: OpaquePointer?, _ value: OpaquePointer?, _ name: UnsafePointer<CChar>?) -> dl_status {
+    perform { try layer(handle).addMetric(unwrap(value, "value"), name: text(name, "name")) }
+}
+
+@implementation @_cdecl("dl_layer_losses")
+public func dl_layer_losses(
+    _ losses: UnsafeMutablePointer<OpaquePointer?>?, _ capacity: Int32, _ count: UnsafeMutablePointer<Int32>?,
+    _ handle: OpaquePointer?
+) -> dl_status {
+    clear(losses, losses == nil ? 0 : capacity, count)
+    return perform {
+        let values = try layer(handle).collectedLosses()
+        if losses == nil {
+            try required(count, "count").pointee = Int32(clamping: values.count)
+        } else {
+            try give(values, losses, capacity, count, "losses")
+        }
+    }
+}
+
+@implementation @_cdecl("dl_layer_compute_output_shape")
+public func dl_layer_compute_output_shape(
+    _ out: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ handle: OpaquePointer?, _ shapes: UnsafePointer<CChar>?
+) -> dl_status {
+    out?.pointee = nil
+    return perform {
+        let layer = try layer(handle)
+        let given = try json(shapes, "shapes")
+        guard let list = given.arrayValue, !list.isEmpty else {
+            throw DLError(.argument, "'shapes' must be a list of lists of sizes. Received: \(given.canonicalText)")
+        }
+        let specs = try list.map { entry -> PartialSpec in
+            guard let sizes = Argument.Kind.shape.accept(entry)?.arrayValue, entry.arrayValue != nil else {
+                throw DLError(.argument, "'shapes' must be a list of lists of sizes. Received: \(given.canonicalText)")
+            }
+            return PartialSpec(sizes.map(\.intValue), layer.dtype.isFloatingPoint ? layer.dtype : .float32)
+        }
+        let found = try layer.outputSpecs(for: specs)
+        try give(JSON.array(found.map { shapeJSON($0.shape) }).serialized(), out, "text")
+    }
+}
+
+@implementation @_cdecl("dl_layer_adapt")
+public func dl_layer_adapt(_ handle: OpaquePointer?, _ batches: UnsafePointer<OpaquePointer?>?, _ count: Int32) -> dl_status {
+    perform {
+        let layer = try layer(handle)
+        let data = try tensors(batches, count, "batches")
+        let context = ThreadContext.current
+        try context.recording(into: nil) { try context.withoutTapes { try layer.adapt(data) } }
+    }
+}
+
+@implementation @_cdecl("dl_layer_call_with")
+public func dl_layer_call_with(
+    _ outputs: UnsafeMutablePointer<OpaquePointer?>?, _ capacity: Int32, _ count: UnsafeMutablePointer<Int32>?,
+    _ handle: OpaquePointer?, _ inputs: UnsafePointer<OpaquePointer?>?, _ input_count: Int32,
+    _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ name_count: Int32, _ options: UnsafePointer<CChar>?
+) -> dl_status {
+    clear(outputs, capacity, count)
+    return perform {
+        let layer = try layer(handle)
+        guard name_count >= 0, name_count <= input_count, name_count == 0 || names != nil else {
+            throw DLError(.argument, "'name_count' must be from 0 to the number of inputs. Received: \(name_count)")
+        }
+        var call = CallOptions()
+        for index in 0..<Int(name_count) { call.names.append(try text(names?[index], "names[\(index)]")) }
+        let given = try json(options, "options")
+        guard given.isNull || given.objectValue != nil else {
+            throw DLError(.argument, "'options' must be a JSON object. Received: \(given.canonicalText)")
+        }
+        for (name, value) in (given.objectValue ?? JSONObject()).pairs where !value.isNull {
+            if name != "training" {
+                call.flags[name] = value
+            } else if let mode = value.boolValue {
+                call.training = mode
+            } else {
+                throw DLError(.argument, "'training' must be true or false. Received: \(value.canonicalText)")
+            }
+        }
+        let results = try layer.apply(values(inputs, input_count, "inputs"), call)
+        try give(results, outputs, capacity, count, "outputs")
+    }
+}

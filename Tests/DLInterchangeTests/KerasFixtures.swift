@@ -56,10 +56,14 @@ func distance(_ found: Tensor, _ expected: Tensor) -> Double {
     return error / scale
 }
 
-/// A configuration with another element type.
+/// A configuration with another element type, also for a layer inside.
 func withType(_ config: JSON, _ type: ElementType) -> JSON {
     guard var object = config.objectValue else { return config }
     object["dtype"] = .string(type.name)
+    if var inner = object["layer"]?.objectValue, let innerConfig = inner["config"] {
+        inner["config"] = withType(innerConfig, type)
+        object["layer"] = .object(inner)
+    }
     return .object(object)
 }
 

@@ -112,6 +112,17 @@ typedef struct dl_batch_norm_gradient {
     int32_t relu;
 } dl_batch_norm_gradient;
 
+/* Normalisation of each row of x [rows, n]: y = (x - mean) / sqrt(variance + epsilon) gamma + beta with the row's own
+ * mean and biased variance; without center the mean is taken as 0. gamma and beta may be NULL.
+ * Going back, y gets dx, which may be dy or x, and dgamma and dbeta are always written. */
+typedef struct dl_row_norm {
+    const float *x, *dy, *gamma, *beta;
+    float *y, *dgamma, *dbeta, *scratch;
+    int64_t rows, n;
+    float epsilon;
+    int32_t center;
+} dl_row_norm;
+
 typedef struct dl_math_kernels {
     int32_t lanes;
 
@@ -169,6 +180,11 @@ typedef struct dl_math_kernels {
                        const float *gamma, const float *beta, float epsilon, const float *residual, int32_t relu,
                        float *y, int64_t rows, int64_t c, float *scratch);
     void (*batch_norm_gradient)(const dl_runtime *runtime, const dl_batch_norm_gradient *arguments);
+
+    /* scratch of the gradient: row_norm_scratch(rows, n) floats. */
+    int64_t (*row_norm_scratch)(int64_t rows, int64_t n);
+    void (*row_norm)(const dl_runtime *runtime, const dl_row_norm *arguments);
+    void (*row_norm_gradient)(const dl_runtime *runtime, const dl_row_norm *arguments);
 
     /* Local response normalisation of x [rows, c] across c: y = x d^-beta with d = k + scale * (the sum of x^2 over the
      * columns from `before` before to `after` after), both 0 to c. y must not be x, nor dx one of the inputs.

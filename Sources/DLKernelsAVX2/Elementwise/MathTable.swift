@@ -39,6 +39,9 @@ private func fill(_ table: UnsafeMutablePointer<dl_math_kernels>) {
     table.pointee.column_moments = columnMomentsKernel
     table.pointee.batch_norm = batchNormKernel
     table.pointee.batch_norm_gradient = batchNormGradientKernel
+    table.pointee.row_norm_scratch = rowNormScratch
+    table.pointee.row_norm = rowNormKernel
+    table.pointee.row_norm_gradient = rowNormGradientKernel
     table.pointee.local_response_scratch = localResponseScratch
     table.pointee.local_response = localResponseKernel
     table.pointee.local_response_gradient = localResponseGradientKernel

@@ -53,7 +53,6 @@ package final class Conv2D: Layer {
         dilation = try arguments.sizes("dilation_rate", 2)
         groups = arguments.int("groups")
         activation = try Activations.make(arguments, "activation")
-        try refuseActivityRegularizer(arguments)
         guard filters % groups == 0 else {
             throw DLError(
                 .argument, "[Conv2D] 'filters' must be divisible by 'groups'. Received: filters \(filters), groups \(groups)")

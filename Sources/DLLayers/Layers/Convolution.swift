@@ -39,7 +39,6 @@ package class Convolution: Layer {
         filters = arguments.int("filters")
         groups = arguments.int("groups")
         activation = try Activations.make(arguments, "activation")
-        try refuseActivityRegularizer(arguments)
         guard filters % groups == 0 else {
             throw DLError(
                 .argument, "[\(arguments.owner)] 'filters' must be divisible by 'groups'. "

@@ -60,7 +60,6 @@ package final class ConvolutionTranspose: Layer {
         outputPadding = arguments.has("output_padding") ? try arguments.sizes("output_padding", rank) : nil
         dilation = try arguments.sizes("dilation_rate", rank)
         activation = try Activations.make(arguments, "activation")
-        try refuseActivityRegularizer(arguments)
         try expectStridesOrDilation(arguments.owner, strides, dilation)
         if let outputPadding, zip(outputPadding, strides).contains(where: { $0 >= $1 }) {
             throw DLError(

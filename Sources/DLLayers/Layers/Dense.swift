@@ -34,7 +34,6 @@ package final class Dense: Layer {
     init(checked arguments: Arguments) throws {
         units = arguments.int("units")
         activation = try Activations.make(arguments, "activation")
-        try refuseActivityRegularizer(arguments)
         for name in ["lora_rank", "lora_alpha", "quantization_config"] where arguments.has(name) {
             throw DLError(.unsupported, "[Dense] '\(name)' is not supported")
         }
@@ -68,11 +67,32 @@ package final class Dense: Layer {
         if let activation { y = try activation.apply(y) }
         return [y]
     }
-}
 
-/// Penalties on outputs come with the layers that need them.
-func refuseActivityRegularizer(_ arguments: Arguments) throws {
-    if arguments.has("activity_regularizer") {
-        throw DLError(.unsupported, "[\(arguments.owner)] 'activity_regularizer' is not supported yet")
+    /// Where the activation works element by element, the derivatives are its slopes times the kernel.
+    override func contracted(_ given: CallInputs) throws -> ([Value], Value) {
+        let mixing: Set<String> = ["softmax", "log_softmax", "glu", "sparsemax"]
+        let named = arguments["activation"]
+        guard let name = named.isNull ? "linear" : named.stringValue ?? named["class_name"]?.stringValue,
+            !mixing.contains(name)
+        else { return try super.contracted(given) }
+        var z = try matmul(given.inputs[0], kernel.value)
+        if let bias { z = try biasAdd(z, bias.value) }
+        var slopes = try constant(1, like: z)
+        var y = z
+        if let activation {
+            let tape = Tape(watchesVariables: false)
+            tape.watch(z)
+            tape.start()
+            do {
+                defer { tape.stop() }
+                y = try activation.apply(z)
+            }
+            guard let found = try tape.gradients(of: y, withRespectTo: [z])[0] else { return ([y], try constant(0, like: z)) }
+            slopes = found
+        }
+        let columns = try sum(square(kernel.value), axes: [0])
+        let samples = Double(max(z.shape.sizes.dropLast().first ?? 1, 1))
+        let total = try sum(multiply(broadcastTo(square(slopes), z.shape), columns))
+        return ([y], try divide(total, constant(samples, like: z)))
     }
 }

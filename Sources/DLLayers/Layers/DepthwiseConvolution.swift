@@ -63,7 +63,6 @@ package final class DepthwiseConvolution: Layer {
         dilation = try arguments.sizes("dilation_rate", rank)
         multiplier = arguments.int("depth_multiplier")
         activation = try Activations.make(arguments, "activation")
-        try refuseActivityRegularizer(arguments)
         try expectStridesOrDilation(arguments.owner, strides, dilation)
         super.init(arguments)
     }

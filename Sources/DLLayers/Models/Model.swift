@@ -156,7 +156,7 @@ package class Model: Layer {
                 }
                 return value
             }
-            let values = try node.layer.apply(arguments, training: node.training)
+            let values = try node.layer.apply(arguments, node.options)
             for (index, value) in values.enumerated() {
                 results[KerasTensor.Key(node: ObjectIdentifier(node), index: index)] = value
             }

@@ -80,9 +80,12 @@ extension Model {
         object["name"] = .string(layer.name)
         var uses: [JSON] = []
         for node in graph where node.layer === layer {
-            var (arguments, keywords) = layer.keywordArguments(try node.inputs.map { try argument($0, positions) })
+            var (arguments, keywords) = layer.keywordArguments(try node.positional.map { try argument($0, positions) })
+            for (name, value) in node.options.flags.pairs { keywords[name] = value }
+            for (name, value) in node.named { keywords[name] = try argument(value, positions) }
             if let training = node.training { keywords["training"] = .bool(training) }
             let multiple = layer.inputCount != 1 && !(layer is OperationLayer) && layer.inputKeywords.isEmpty
+                && !layer.takesInputsOneByOne
             uses.append([
                 "args": .array(multiple ? [.array(arguments)] : arguments), "kwargs": .object(keywords),
             ])
@@ -173,6 +176,32 @@ extension Model {
                 throw damaged("an argument of a layer is no tensor. Received: \(brief(json))")
             }
         }
+        /// Tensors and flags of a call by name; nil while a tensor is not known yet. Nulls say "none", and what stands for
+        /// inputs has been read.
+        func keywords(_ json: JSON, _ layer: Layer) throws -> ([Value], CallOptions)? {
+            var values: [Value] = []
+            var options = CallOptions()
+            for (name, given) in (json.objectValue ?? JSONObject()).pairs where !given.isNull {
+                if layer.inputKeywords.contains(name) || layer.inputNames.contains(name) { continue }
+                if name == "mask", !layer.callTensors.contains("mask") {
+                    // A list has the masks of several inputs.
+                    for (place, part) in (given.arrayValue ?? []).enumerated() where !part.isNull {
+                        guard layer.callTensors.indices.contains(place) else { throw damaged("too many masks") }
+                        guard let value = try operand(part) else { return nil }
+                        values += value.prefix(1)
+                        options.names.append(layer.callTensors[place])
+                    }
+                } else if let flag = given.boolValue {
+                    if name == "training" { options.training = flag } else { options.flags[name] = given }
+                } else {
+                    guard let value = try operand(given) else { return nil }
+                    guard value.count == 1 else { throw damaged("'\(name)' of a call must be one tensor") }
+                    values += value
+                    options.names.append(name)
+                }
+            }
+            return (values, options)
+        }
         // Uses come in no particular order; each round places those whose inputs are known.
         var places = [Int](repeating: 0, count: pending.count)
         var progress = true
@@ -182,23 +211,24 @@ extension Model {
                 while places[position] < uses.count {
                     let use = uses[places[position]]
                     guard var inputs = try operand(use["args"] ?? .null) else { break }
-                    let keywords = use["kwargs"] ?? .null
+                    let given = use["kwargs"] ?? .null
                     var complete = true
-                    for keyword in layer.inputKeywords {
-                        guard let given = keywords[keyword], !given.isNull else { continue }
-                        guard let more = try operand(given) else {
+                    // Inputs that Keras may have been given by name.
+                    for keyword in layer.inputKeywords + layer.inputNames.dropFirst(inputs.count) {
+                        guard let part = given[keyword], !part.isNull else { continue }
+                        guard let more = try operand(part) else {
                             complete = false
                             break
                         }
                         inputs += more
                     }
                     guard complete else { break }
-                    if let given = keywords["mask"], given["class_name"] != nil, !inputs.isEmpty {
-                        guard let mask = try operand(given) else { break }
+                    if let part = given["mask"], part["class_name"] != nil, !inputs.isEmpty, !layer.callTensors.contains("mask") {
+                        guard let mask = try operand(part) else { break }
                         inputs[0] = try withMask(inputs[0], mask[0])
                     }
-                    let training = keywords["training"]?.boolValue
-                    results[layer.name, default: []].append(try layer.apply(inputs, training: training))
+                    guard let (more, options) = try keywords(given, layer) else { break }
+                    results[layer.name, default: []].append(try layer.apply(inputs + more, options))
                     places[position] += 1
                     progress = true
                 }

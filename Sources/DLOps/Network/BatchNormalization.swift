@@ -67,10 +67,8 @@ struct BatchNormalizationTraining: DeclaredOperation {
 
     static var samples: [OperationSample] {
         [
-            OperationSample(.uniform([5, 3]), .uniform([3]), .uniform([3]), twiceDifferentiable: false),
-            OperationSample(
-                .uniform([2, 2, 3, 2]), attributes: ["scale": false, "center": false, "epsilon": 0.1],
-                twiceDifferentiable: false),
+            OperationSample(.uniform([5, 3]), .uniform([3]), .uniform([3])),
+            OperationSample(.uniform([2, 2, 3, 2]), attributes: ["scale": false, "center": false, "epsilon": 0.1]),
         ]
     }
 
@@ -121,7 +119,7 @@ struct BatchNormalizationGradient: DeclaredOperation {
 
     static let declaration = Declaration<any Operation>(
         "batch_normalization_gradient",
-        "Gradients of batch_normalization_training for x, gamma and beta. It has no gradient itself.",
+        "Gradients of batch_normalization_training for x, gamma and beta.",
         formula: "dx = gamma / sqrt(variance + epsilon) (dy - mean(dy) - h mean(dy h)), h = (x - mean) / sqrt(variance + epsilon); "
             + "dgamma = sum of dy h; dbeta = sum of dy",
         source: "S. Ioffe, C. Szegedy: Batch normalization, 2015 (arXiv:1502.03167)",
@@ -133,8 +131,7 @@ struct BatchNormalizationGradient: DeclaredOperation {
     static var samples: [OperationSample] {
         [
             OperationSample(
-                .uniform([5, 3]), .uniform([5, 3]), .uniform([3]), .uniform([3], 0.5...2), .uniform([3]),
-                differentiable: false)
+                .uniform([5, 3]), .uniform([5, 3]), .uniform([3]), .uniform([3], 0.5...2), .uniform([3]))
         ]
     }
 
@@ -161,8 +158,21 @@ struct BatchNormalizationGradient: DeclaredOperation {
     }
 
     func gradient(_ context: GradientContext) throws -> [Value?] {
-        throw DLError(
-            .unsupported, "[batch_normalization] has no second derivative; LayerNormalization and GroupNormalization have one")
+        try differentiated(context) { try writtenOut($0) }
+    }
+
+    /// The same in operations that have gradients of their own. Mean and variance are inputs like any other here; what the
+    /// gradient owes them goes back to x through the operation that made them.
+    private func writtenOut(_ inputs: [Value]) throws -> [Value] {
+        let (dy, x, mean, variance) = (inputs[0], inputs[1], inputs[2], inputs[3])
+        let inverse = try rsqrt(DLOps.scale(variance, 1, form.epsilon))
+        let normal = try multiply(subtract(x, mean), inverse)
+        let share = 1 / Double(max(x.shape.count / max(x.shape.last, 1), 1))
+        let (slope, base) = (try sumOfRows(multiply(dy, normal)), try sumOfRows(dy))
+        let inner = try subtract(
+            subtract(dy, DLOps.scale(base, share)), multiply(normal, DLOps.scale(slope, share)))
+        let factor = form.scale ? try multiply(inverse, inputs[4]) : inverse
+        return [try multiply(inner, factor), slope, base]
     }
 }
 

@@ -9,6 +9,7 @@ package let networkOperations: [any DeclaredOperation.Type] = [
     CategoricalCrossentropy.self, CrossentropyGradient.self, BinaryCrossentropy.self,
     BatchNormalization.self, BatchNormalizationTraining.self, BatchNormalizationGradient.self,
     LocalResponseNormalization.self, LocalResponseNormalizationGradient.self,
+    LayerNormalization.self, LayerNormalizationGradient.self, RMSNormalization.self, RMSNormalizationGradient.self,
     BatchNormalizationActivation.self, BatchNormalizationActivationGradient.self,
     InTopK.self, SparseCategoricalMatches.self, CategoricalMatches.self, BinaryMatches.self,
     SGDUpdate.self, MomentumUpdate.self, RMSpropUpdate.self, AdamUpdate.self,

@@ -88,7 +88,7 @@ struct Step {
                 terms.append(value)
             }
         }
-        terms += try model.regularizationLosses()
+        terms += try model.takeCallAdditions().losses + model.regularizationLosses()
         guard var total = terms.first else { throw DLError(.state, "[fit] no output of model '\(model.name)' has a loss") }
         for term in terms.dropFirst() { total = try add(total, term) }
         return Losses(total: total, outputs: outputs)

@@ -20,7 +20,7 @@ local members = {
   arange = "tensor", linspace = "tensor", eye = "tensor", uniform = "tensor", rand = "tensor", normal = "tensor",
   randn = "tensor", is_tensor = "tensor",
   Variable = "autodiff", GradientTape = "autodiff", grad = "autodiff", value_and_grad = "autodiff",
-  Sequential = "models", Model = "models", load_model = "models", model_from_json = "models",
+  Sequential = "models", Model = "models", load_model = "models", model_from_json = "models", clone_model = "models",
   Input = "layers",
   initializers = "options", regularizers = "options", constraints = "options", activations = "options",
 }

@@ -14,9 +14,29 @@ local input_configs = setmetatable({}, { __mode = "k" })
 
 -- ---- Calling ---------------------------------------------------------------------------------------------------
 
---- layer(x), layer({a, b}), layer(x, { training = true })
+-- Tensors and flags that a layer is called with by name.
+local function call_with(layer, inputs, options)
+  local names, flags = {}, {}
+  for _, name in ipairs(arguments.keys(options)) do
+    local value = options[name]
+    if type(value) == "boolean" then
+      flags[name] = value
+    elseif core.kind(value) == "dl.Tensor" or type(value) == "table" then
+      names[#names + 1] = name
+      inputs[#inputs + 1] = core.kind(value) and value or core.tensor(value)
+    else
+      fail("ARGUMENT", ("'%s' of a call must be a tensor or a boolean, got %s"):format(name, kind_of(value)))
+    end
+  end
+  return core.layer_call_with(layer, inputs, names, flags)
+end
+
+--- layer(x), layer({a, b}), layer(x, { training = true }), layer({a, b}, { attention_mask = m, use_causal_mask = true })
 local function call(layer, x, options)
-  options = arguments.options("calling a layer", options, { training = "boolean" })
+  if options ~= nil and type(options) ~= "table" then
+    fail("ARGUMENT", "a layer is called with a tensor or a list of tensors, and a table of options, got " .. kind_of(options))
+  end
+  options = options or {}
   local inputs
   if core.kind(x) == "dl.Tensor" then
     inputs = { x }
@@ -27,7 +47,11 @@ local function call(layer, x, options)
   else
     fail("ARGUMENT", "a layer is called with a tensor or a list of tensors, got " .. kind_of(x))
   end
-  return core.layer_call(layer, inputs, options.training)
+  local name = next(options)
+  if name == nil or (name == "training" and next(options, name) == nil and type(options.training) == "boolean") then
+    return core.layer_call(layer, inputs, options.training)
+  end
+  return call_with(layer, inputs, options)
 end
 
 core.metamethod("dl.Layer", "__call", call)
@@ -45,6 +69,8 @@ function common.input_shape(layer) return core.layer_info(layer).input_shape end
 function common.output_shape(layer) return core.layer_info(layer).output_shape end
 function common.weights(layer) return core.layer_weights(layer, "all") end
 function common.trainable_weights(layer) return core.layer_weights(layer, "trainable") end
+--- What the latest call added to the loss, activity regularizers among it, then the penalties of regularized weights.
+function common.losses(layer) return core.layer_losses(layer) end
 function common.non_trainable_weights(layer) return core.layer_weights(layer, "non_trainable") end
 common.variables = common.weights
 common.trainable_variables = common.trainable_weights
@@ -98,6 +124,39 @@ end
 
 --- Creates the weights for an input of this shape: layer:build{ false, 28, 28, 1 }
 function methods.build(layer, shape) core.layer_build(layer, shape) end
+
+--- The shape of the output for an input of this shape: layer:compute_output_shape{ false, 28, 28, 1 }; false where
+-- unknown. A list of shapes for several inputs; a list where there are several outputs.
+function methods.compute_output_shape(layer, shape)
+  if type(shape) ~= "table" then fail("ARGUMENT", "compute_output_shape takes a list of sizes, got " .. kind_of(shape)) end
+  local shapes = {}
+  for place, one in ipairs(type(shape[1]) == "table" and shape or { shape }) do
+    local sizes = {}
+    if type(one) ~= "table" then fail("ARGUMENT", "compute_output_shape takes a list of sizes, got " .. kind_of(shape)) end
+    for axis = 1, #one do sizes[axis] = one[axis] or -1 end
+    shapes[place] = core.array(sizes)
+  end
+  local found = core.layer_compute_output_shape(layer, core.encode(core.array(shapes)))
+  return #found == 1 and found[1] or found
+end
+
+--- Learns from data before training: layer:adapt(x), or a list of batches.
+function methods.adapt(layer, data)
+  if core.kind(data) == "dl.Tensor" then data = { data } end
+  if type(data) ~= "table" then fail("ARGUMENT", "adapt takes a tensor or a list of them, got " .. kind_of(data)) end
+  if core.kind(data[1]) ~= "dl.Tensor" then data = { core.tensor(data) } end
+  core.layer_adapt(layer, data)
+end
+
+--- Within the function 'call' of a layer: adds a number to what training minimises.
+function methods.add_loss(layer, loss) core.layer_add_loss(layer, loss) end
+
+--- Within the function 'call' of a layer: a number to follow in logs: self:add_metric(value, "name")
+function methods.add_metric(layer, value, name)
+  if type(name) == "table" then name = name.name end
+  if type(name) ~= "string" then fail("ARGUMENT", "add_metric(value, name): name must be text, got " .. kind_of(name)) end
+  core.layer_add_metric(layer, value, name)
+end
 
 function methods.get_config(layer) return core.decode(core.layer_to_json(layer)).config end
 function methods.to_json(layer) return core.layer_to_json(layer) end

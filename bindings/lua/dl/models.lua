@@ -229,6 +229,12 @@ end
 
 models.from_json = models.model_from_json
 
+--- A model with the same layers and new weights of its own.
+function models.clone_model(model)
+  arguments.self(model, "dl.Model", "clone_model")
+  return core.model_from_json(core.model_to_json(model))
+end
+
 core.models = models
 core.use "training"
 core.use "fit"

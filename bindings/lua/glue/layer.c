@@ -64,6 +64,31 @@ static int core_layer_call(lua_State *L)
     return number;
 }
 
+/* layer_call_with(layer, inputs, names, options or nil) -> results. inputs: a list, the last of them those with names. */
+static int core_layer_call_with(lua_State *L)
+{
+    dl_layer *layer = glue_layer(L, 1);
+    const char **names, *options = NULL;
+    int32_t count, number = 0, name_count, i;
+    dl_tensor **inputs, *results[GLUE_RESULTS];
+    luaL_checktype(L, 2, LUA_TTABLE);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    lua_settop(L, 4);
+    if (!lua_isnil(L, 4)) options = glue_json_encode(L, 4);
+    name_count = (int32_t)lua_rawlen(L, 3);
+    names = lua_newuserdatauv(L, ((size_t)name_count + 1) * sizeof *names, 0);
+    for (i = 0; i < name_count; i++) {
+        lua_rawgeti(L, 3, i + 1);
+        names[i] = luaL_checkstring(L, -1); /* stays in the table of names */
+        lua_pop(L, 1);
+    }
+    inputs = (dl_tensor **)glue_handles(L, 2, GLUE_TENSOR, 0, &count);
+    GLUE_TRY(L, dl_layer_call_with(results, GLUE_RESULTS, &number, layer, inputs, count, names, name_count, options));
+    number = glue_push_results(L, results, number, 1);
+    glue_account_weights(L, 1);
+    return number;
+}
+
 /* layer_build(layer, shape) */
 static int core_layer_build(lua_State *L)
 {
@@ -157,6 +182,72 @@ static int core_layer_input(lua_State *L)
     return 1;
 }
 
+/* layer_add_loss(layer, value) */
+static int core_layer_add_loss(lua_State *L)
+{
+    dl_layer *layer = glue_layer(L, 1);
+    lua_settop(L, 2);
+    GLUE_TRY(L, dl_layer_add_loss(layer, glue_operand(L, 2, DL_FLOAT32)));
+    return 0;
+}
+
+/* layer_add_metric(layer, value, name) */
+static int core_layer_add_metric(lua_State *L)
+{
+    dl_layer *layer = glue_layer(L, 1);
+    const char *name = luaL_checkstring(L, 3);
+    lua_settop(L, 3);
+    lua_pushvalue(L, 2);
+    GLUE_TRY(L, dl_layer_add_metric(layer, glue_operand(L, -1, DL_FLOAT32), name));
+    return 0;
+}
+
+/* layer_losses(layer) -> list of scalars */
+static int core_layer_losses(lua_State *L)
+{
+    dl_layer *layer = glue_layer(L, 1);
+    int32_t count = 0, number = 0, i;
+    dl_tensor **losses;
+    int base;
+    GLUE_TRY(L, dl_layer_losses(NULL, 0, &count, layer));
+    losses = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *losses, 0);
+    lua_createtable(L, count, 0);
+    base = lua_gettop(L);
+    for (i = 0; i < count; i++) {
+        glue_push(L, GLUE_TENSOR);
+        lua_rawseti(L, base, i + 1);
+    }
+    if (count) GLUE_TRY(L, dl_layer_losses(losses, count, &number, layer));
+    for (i = 0; i < number; i++) {
+        lua_rawgeti(L, base, i + 1);
+        ((glue_box *)lua_touserdata(L, -1))->handle = losses[i];
+        lua_pop(L, 1);
+    }
+    return 1;
+}
+
+/* layer_adapt(layer, list of tensors) */
+static int core_layer_adapt(lua_State *L)
+{
+    dl_layer *layer = glue_layer(L, 1);
+    int32_t count;
+    dl_tensor **batches = (dl_tensor **)glue_handles(L, 2, GLUE_TENSOR, 0, &count);
+    GLUE_TRY(L, dl_layer_adapt(layer, batches, count));
+    glue_account_weights(L, 1);
+    return 0;
+}
+
+/* layer_compute_output_shape(layer, JSON text) -> table of shapes */
+static int core_layer_compute_output_shape(lua_State *L)
+{
+    char *text = NULL;
+    dl_layer *layer = glue_layer(L, 1);
+    GLUE_TRY(L, dl_layer_compute_output_shape(&text, layer, luaL_checkstring(L, 2)));
+    glue_account_weights(L, 1);
+    glue_push_json(L, text);
+    return 1;
+}
+
 /* layer_as_model(layer) -> model, or nil where the layer is none */
 static int core_layer_as_model(lua_State *L)
 {
@@ -175,6 +266,7 @@ void glue_open_layer(lua_State *L)
                                          {"layer_to_json", core_layer_to_json},
                                          {"layer_info", core_layer_info},
                                          {"layer_call", core_layer_call},
+                                         {"layer_call_with", core_layer_call_with},
                                          {"layer_build", core_layer_build},
                                          {"layer_add_weight", core_layer_add_weight},
                                          {"layer_weights", core_layer_weights},
@@ -183,6 +275,11 @@ void glue_open_layer(lua_State *L)
                                          {"layer_output", core_layer_output},
                                          {"layer_input", core_layer_input},
                                          {"layer_as_model", core_layer_as_model},
+                                         {"layer_add_loss", core_layer_add_loss},
+                                         {"layer_add_metric", core_layer_add_metric},
+                                         {"layer_losses", core_layer_losses},
+                                         {"layer_adapt", core_layer_adapt},
+                                         {"layer_compute_output_shape", core_layer_compute_output_shape},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }
