@@ -122,25 +122,23 @@ struct NonzeroOperation: DeclaredOperation {
 
 /// Sums over the rows of each segment.
 let segmentEntries: [OperationEntry] = [
-    FormulaOperation.entry(
+    FormulaOperation.derived(
         "segment_sum", "Sums the rows that belong to one segment.",
         formula: "y[s] = sum of data[i] where segment_ids[i] = s",
-        shapes: "data (n, ...), segment_ids (n,); (num_segments, ...)",
-        extra: JSONObject([("inputs", ["data", "segment_ids"]), ("input_kinds", ["any", "index"])]),
-        arguments: [Argument("num_segments", .int(1...Argument.positive.upperBound), nil, "How many segments there are.")],
+        shapes: "data (n, ...), segment_ids (n,); (num_segments, ...)", inputs: ["data", "segment_ids"],
+        extra: JSONObject([("input_kinds", ["any", "index"])]), arguments: segmentArguments,
         samples: [
             OperationSample(.uniform([4, 2]), .given([0, 2, 0, 1], [4], .int32), attributes: ["num_segments": 3])
-        ],
-        shape: { inputs, arguments in
-            try expectInputs(inputs, 2, arguments.owner)
-            guard inputs[1].shape.rank == 1, inputs[0].shape.rank >= 1 else {
-                throw DLError(
-                    .shape, "[segment_sum] takes rows and as many segment numbers. "
-                        + received(("data", inputs[0]), ("segment_ids", inputs[1])))
-            }
-            return try TakeGradientOperation(axis: 0, size: arguments.int("num_segments")).outputs(for: inputs)
-        }
+        ]
     ) { inputs, arguments in
-        [try apply(TakeGradientOperation(axis: 0, size: arguments.int("num_segments")), inputs[0], inputs[1])]
+        guard inputs[1].shape.rank == 1, inputs[0].shape.rank >= 1 else {
+            throw DLError(
+                .shape, "[segment_sum] takes rows and as many segment numbers. "
+                    + received(("data", inputs[0].spec), ("segment_ids", inputs[1].spec)))
+        }
+        return [
+            try apply(
+                TakeGradientOperation(axis: 0, size: segmentCount(arguments, inputs[1])), inputs[0], inputs[1])
+        ]
     }
 ]

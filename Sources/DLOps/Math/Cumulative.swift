@@ -41,13 +41,18 @@ struct CumulativeOperation: Operation {
             try apply(CumulativeOperation(function: .sum, axis: axis, reverse: !reverse), value)
         }
         if function == .sum { return [try sumBack(dy)] }
-        // Away from zeros; an element of 0 gets the gradient 0 / 0, and says so as NaN.
-        return [try divide(sumBack(multiply(dy, y)), x)]
+        // The product before an element, times what the elements behind it make of the gradients: no division, so zeros
+        // are elements like others.
+        let along = try x.shape.axis(axis ?? 0, name)
+        let before = try neighbours(y, along, from: reverse ? 1 : -1, filler: 1)
+        let factors = try neighbours(x, along, from: reverse ? -1 : 1, filler: 0)
+        let behind = try apply(RecurrenceOperation(axis: along, reverse: !reverse), factors, dy)
+        return [try multiply(before, behind)]
     }
 
     static let entries: [OperationEntry] = [ScanKernel.Function.sum, .product].map { function in
         let isSum = function == .sum
-        let domain = isSum ? -2.0...2.0 : 0.5...1.5
+        let domain = -2.0...2.0
         return OperationEntry(
             Declaration(
                 isSum ? "cumsum" : "cumprod", "Running \(isSum ? "sums" : "products") along an axis.",
@@ -68,6 +73,78 @@ struct CumulativeOperation: Operation {
                 OperationSample(.uniform([2, 3, 2], domain), attributes: ["axis": 1]),
                 OperationSample(.uniform([3, 4], domain), attributes: ["axis": -1, "reverse": true]),
             ])
+    }
+}
+
+/// Each element's neighbour along an axis: the next for `from` 1, the one before for -1; at the end a number.
+private func neighbours(_ x: Value, _ axis: Int, from: Int, filler: Double) throws -> Value {
+    if x.shape[axis] == 0 { return x }
+    var sizes = x.shape.sizes
+    sizes[axis] = 1
+    let border = try Value(Tensor(number: filler, x.type, shape: Shape(sizes)))
+    let front = [IndexEntry](repeating: .all, count: axis)
+    let rest = try getItem(
+        x, front + [from > 0 ? .range(start: 1, stop: nil, step: 1) : .range(start: 0, stop: x.shape[axis] - 1, step: 1)])
+    return try concatenate(from > 0 ? [rest, border] : [border, rest], axis: axis)
+}
+
+/// Running sums in which what is there so far is scaled at every step.
+struct RecurrenceOperation: DeclaredOperation {
+    static let declaration = Declaration<any Operation>(
+        "recurrence", "Running sums along an axis in which the sum so far is scaled at every step.",
+        formula: "y[i] = a[i] y[i - 1] + b[i], y before the first element 0", shapes: "a and b of one shape; the same comes out",
+        extra: JSONObject([("inputs", ["a", "b"]), ("internal", true)]),
+        arguments: [
+            Argument("axis", .axis, nil, "The axis."), Argument("reverse", .bool, false, "Whether it runs from the end."),
+        ],
+        make: { RecurrenceOperation(axis: $0.int("axis"), reverse: $0.bool("reverse")) })
+
+    static let samples = [
+        OperationSample(.uniform([3, 4]), .uniform([3, 4]), attributes: ["axis": 1]),
+        OperationSample(.uniform([4, 2]), .uniform([4, 2]), attributes: ["axis": 0, "reverse": true]),
+    ]
+
+    let axis: Int
+    let reverse: Bool
+    var attributes: JSON { ["axis": .int(Int64(axis)), "reverse": .bool(reverse)] }
+
+    func outputs(for inputs: [TensorSpec]) throws -> [TensorSpec] {
+        try expectInputs(inputs, 2, name)
+        try expectType(inputs[0], floatingTypes, name)
+        _ = try inputs[0].shape.axis(axis, name)
+        guard inputs[0] == inputs[1] else {
+            throw DLError(.shape, "[\(name)] takes two tensors of one shape and dtype. " + received(("a", inputs[0]), ("b", inputs[1])))
+        }
+        return [inputs[0]]
+    }
+
+    func kernel(inputs: [TensorSpec], outputs: [TensorSpec]) throws -> Kernel {
+        let position = try inputs[0].shape.axis(axis, name)
+        let (lines, count, reverse) = (AxisLines(inputs[0].shape, position), inputs[0].shape[position], reverse)
+        func run<T: BinaryFloatingPoint>(_: T.Type, _ arguments: KernelArguments) {
+            let (a, b, y) = (arguments.input(0, T.self), arguments.input(1, T.self), arguments.output(0, T.self))
+            for line in 0..<lines.count {
+                let start = lines.start(line, count)
+                var total: T = 0
+                for i in 0..<count {
+                    let at = start &+ (reverse ? count &- 1 &- i : i) &* lines.inner
+                    total = a[at] * total + b[at]
+                    y[at] = total
+                }
+            }
+        }
+        let isFloat = inputs[0].type == .float32
+        return Kernel("scan") { isFloat ? run(Float.self, $0) : run(Double.self, $0) }
+    }
+
+    func gradient(_ context: GradientContext) throws -> [Value?] {
+        let (a, y) = (context.inputs[0], context.outputs[0])
+        let along = try a.shape.axis(axis, name)
+        // Gradients run the other way, scaled by the next element's factor.
+        let factors = try neighbours(a, along, from: reverse ? -1 : 1, filler: 0)
+        let db = try apply(RecurrenceOperation(axis: along, reverse: !reverse), factors, context.upstream)
+        let before = try context.needs[0] ? neighbours(y, along, from: reverse ? 1 : -1, filler: 0) : nil
+        return [try before.map { try multiply(db, $0) }, db]
     }
 }
 

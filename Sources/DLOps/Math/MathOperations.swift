@@ -7,7 +7,8 @@ package let mathOperations: [OperationEntry] =
     + Reduction.list.map(\.entry) + ArgumentOperation.entries + CumulativeOperation.entries + SortOperation.entries
     + TriangleOperation.entries + RandomOperation.entries + statisticsEntries
     + segmentEntries + contractionEntries + [einsumEntry]
-    + averageEntries + joiningEntries + productEntries + likeEntries + CreationOperation.entries
+    + averageEntries + joiningEntries + productEntries + scatterEntries + searchingEntries
+    + moreFunctionEntries + BitOperation.entries + convolutionFormEntries + likeEntries + CreationOperation.entries
     + movementOperations.map { OperationEntry($0) }
 
 private let movementOperations: [any DeclaredOperation.Type] = [
@@ -18,6 +19,6 @@ private let movementOperations: [any DeclaredOperation.Type] = [
     UnstackOperation.self, PadOperation.self, TileOperation.self, RepeatOperation.self, FlipOperation.self,
     RollOperation.self, TakeOperation.self, TakeGradientOperation.self, TakeAlongAxisOperation.self,
     TakeAlongAxisGradientOperation.self, OneHotOperation.self,
-    TopKOperation.self, DiagonalOperation.self, TraceOperation.self, DiagOperation.self, RandomPermutationOperation.self,
+    FlatPositionsOperation.self, ScatterRowsOperation.self, RecurrenceOperation.self, TopKOperation.self, DiagonalOperation.self, TraceOperation.self, DiagOperation.self, RandomPermutationOperation.self,
     BincountOperation.self, NonzeroOperation.self,
 ]

@@ -99,4 +99,28 @@ enum Loops {
         case .uint8, .bool: accumulate(x, y, count, UInt8.self) { $0 &+ $1 }
         }
     }
+
+    /// y *= x; integers wrap.
+    static func multiply(_ type: ElementType, _ x: UnsafeRawPointer, _ y: UnsafeMutableRawPointer, _ count: Int) {
+        switch type {
+        case .float32: accumulate(x, y, count, Float.self) { $0 * $1 }
+        case .float64: accumulate(x, y, count, Double.self) { $0 * $1 }
+        case .int32: accumulate(x, y, count, Int32.self) { $0 &* $1 }
+        case .int64: accumulate(x, y, count, Int64.self) { $0 &* $1 }
+        case .uint8, .bool: accumulate(x, y, count, UInt8.self) { $0 &* $1 }
+        }
+    }
+
+    /// y = the larger or the smaller of y and x; NaN if either is.
+    static func extreme(
+        _ type: ElementType, _ x: UnsafeRawPointer, _ y: UnsafeMutableRawPointer, _ count: Int, largest: Bool
+    ) {
+        switch type {
+        case .float32: accumulate(x, y, count, Float.self) { $0.isNaN || !($1.isNaN || (largest ? $1 > $0 : $1 < $0)) ? $0 : $1 }
+        case .float64: accumulate(x, y, count, Double.self) { $0.isNaN || !($1.isNaN || (largest ? $1 > $0 : $1 < $0)) ? $0 : $1 }
+        case .int32: accumulate(x, y, count, Int32.self) { ($1 > $0) == largest ? $1 : $0 }
+        case .int64: accumulate(x, y, count, Int64.self) { ($1 > $0) == largest ? $1 : $0 }
+        case .uint8, .bool: accumulate(x, y, count, UInt8.self) { ($1 > $0) == largest ? $1 : $0 }
+        }
+    }
 }
