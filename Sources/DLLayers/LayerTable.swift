@@ -5,7 +5,7 @@ import DLGraph
 package enum Layers {
     package static let registry = Registry<Layer>(
         "layer",
-        core + convolution + pooling + geometry + activation + regularization + normalization + merging)
+        core + convolution + pooling + geometry + augmentation + activation + regularization + normalization + merging)
 
     private static let core: [Declaration<Layer>] = [
         InputLayer.declaration, Dense.declaration, Identity.declaration, OperationLayer.declaration,
@@ -21,6 +21,12 @@ package enum Layers {
         ZeroPadding2D.declaration, Flatten.declaration, Reshape.declaration, Rescaling.declaration,
         Resizing.declaration, CenterCrop.declaration, MaxUnpooling2D.declaration,
     ] + ZeroPadding.declarations + UpSampling.declarations + Cropping.declarations
+    private static let augmentation: [Declaration<Layer>] = [
+        RandomFlip.declaration, RandomRotation.declaration, RandomTranslation.declaration, RandomZoom.declaration,
+        RandomShear.declaration, RandomCrop.declaration, RandomBrightness.declaration, RandomContrast.declaration,
+        RandomHue.declaration, RandomSaturation.declaration, RandomGrayscale.declaration, RandomErasing.declaration,
+        CutMix.declaration, MixUp.declaration,
+    ]
     private static let activation: [Declaration<Layer>] = [
         Activation.declaration, ReLU.declaration, Softmax.declaration, LeakyReLU.declaration, ELU.declaration,
     ]

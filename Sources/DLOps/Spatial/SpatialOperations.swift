@@ -1,4 +1,4 @@
 /// Pooling, interpolation and the geometry of pictures, sequences and volumes.
 package let spatialOperations: [OperationEntry] =
-    SpatialPool.entries + AdaptivePool.entries + ConvTranspose.entries + imageBorderEntries + [
-        imageResizeEntry, OperationEntry(Resample.self)]
+    SpatialPool.entries + AdaptivePool.entries + ConvTranspose.entries + imageBorderEntries + imageFilterEntries + [
+        imageResizeEntry, OperationEntry(AffineTransform.self), OperationEntry(MapCoordinates.self), OperationEntry(Resample.self)]

@@ -181,6 +181,31 @@ function extra.isin(x, values)
   return found or (core.apply("not_equal", { x, x }))
 end
 
+-- Coordinates are positions: they count from 1 here.
+function extra.map_coordinates(x, coordinates, options)
+  if not is_tensor(x) then fail("ARGUMENT", "map_coordinates(x, coordinates, options) takes a tensor, got " .. kind_of(x)) end
+  if not is_tensor(coordinates) then coordinates = core.tensor(coordinates, "f32") end
+  options = arguments.options("map_coordinates", options, { order = "integer", fill_mode = "string", fill_value = "number" })
+  return (core.apply("map_coordinates", { x, (core.apply("subtract", { coordinates, 1 })) }, next(options) and options or nil))
+end
+
+--- Operations on pictures: dl.ops.image.resize(images, ...) is dl.ops.resize(images, ...).
+extra.image = setmetatable({}, {
+  __index = function(images, name)
+    local declaration = declared.describe("operation", name)
+    if not declaration or declaration.group ~= "image" then
+      local names = {}
+      for _, known in ipairs(declared.names "operation") do
+        if declared.describe("operation", known).group == "image" then names[#names + 1] = known end
+      end
+      fail("NOT_FOUND", ("there is no dl.ops.image.%s%s"):format(tostring(name), arguments.suggestion(name, names)))
+    end
+    local call = ops[name]
+    rawset(images, name, call)
+    return call
+  end,
+})
+
 -- t:name(...) for every operation; looked up when first used.
 function tensor_class.missing(_, name)
   local known = rawget(ops, name)
