@@ -48,7 +48,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", path: "Sources/CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "DLData", dependencies: ["CDLShims", "CZlib", "DLBase", "DLTensor"], swiftSettings: strict),
         .target(
-            name: "DLTraining", dependencies: ["CDLShims", "DLBase", "DLTensor", "DLGraph", "DLOps", "DLLayers"],
+            name: "DLTraining", dependencies: ["CDLKernels", "CDLShims", "DLBase", "DLTensor", "DLGraph", "DLOps", "DLLayers"],
             swiftSettings: strict),
         .target(
             name: "DLInterchange",

@@ -561,6 +561,12 @@ DL_API DL_NODISCARD dl_status dl_optimizer_learning_rate(double *rate, const dl_
 DL_API DL_NODISCARD dl_status dl_optimizer_set_learning_rate(dl_optimizer *optimizer, double rate);
 /* {"class_name": ..., "config": {...}}. text: new text; free with dl_text_free. */
 DL_API DL_NODISCARD dl_status dl_optimizer_to_json(char **text, const dl_optimizer *optimizer);
+/* Lets the learning rate depend on the number of updates so far; before the first update. Plans call it in each step. */
+DL_API DL_NODISCARD dl_status dl_optimizer_set_schedule(
+    dl_optimizer *optimizer, int32_t (*call)(double *rate, int64_t step, void *payload),
+    void (*destroy)(void *payload), void *payload);
+/* The learning rate that a schedule, a name or JSON {"class_name", "config"}, has after `step` updates. */
+DL_API DL_NODISCARD dl_status dl_schedule_rate(double *rate, const char *schedule, int64_t step);
 DL_API DL_NODISCARD dl_status dl_optimizer_retain(dl_optimizer *optimizer);
 DL_API void dl_optimizer_release(dl_optimizer *optimizer);
 

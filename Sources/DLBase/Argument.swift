@@ -29,6 +29,8 @@ package struct Argument: Sendable {
         case dtype
         /// Something declared in another category: its name, or {"class_name", "config"}.
         case object(category: String)
+        /// A number in the range, or something declared in another category.
+        case floatOr(ClosedRange<Double>, category: String)
         case list(Kind)
         case optional(Kind)
         case any
@@ -65,6 +67,7 @@ extension Argument.Kind {
         case .index: "index"
         case .dtype: "dtype"
         case .object(let category): category
+        case .floatOr(_, let category): "float_or_\(category)"
         case .list: "list"
         case .optional(let kind): kind.name
         case .any: "any"
@@ -105,6 +108,7 @@ extension Argument.Kind {
         case .index: return "a position"
         case .dtype: return "a dtype such as 'float32'"
         case .object(let category): return "the name of \(category.first.map("aeiou".contains) == true ? "an" : "a") \(category) or an object"
+        case .floatOr(let range, let category): return Self.float(range).expectation + " or a \(category)"
         case .list(let kind): return "a list, each entry \(kind.expectation)"
         case .optional(let kind): return kind.expectation + ", or null"
         case .any: return "anything"
@@ -160,6 +164,8 @@ extension Argument.Kind {
         case .object:
             if value.stringValue != nil { return value }
             return value["class_name"]?.stringValue != nil ? value : nil
+        case .floatOr(let range, let category):
+            return Self.float(range).accept(value) ?? (value.objectValue == nil ? nil : Self.object(category: category).accept(value))
         case .list(let kind):
             guard let list = value.arrayValue else { return nil }
             let values = list.compactMap(kind.accept)

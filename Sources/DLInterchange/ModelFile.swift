@@ -68,6 +68,7 @@ package enum ModelFile {
     private static func optimizerTensors(_ optimizer: Optimizer, _ model: Model) -> [SafetensorsFile.Named] {
         let names = Dictionary(named(model).map { (ObjectIdentifier($0.variable), $0.name) }, uniquingKeysWith: { a, _ in a })
         var tensors: [SafetensorsFile.Named] = [("optimizer/iterations", optimizer.iterations.tensor)]
+        tensors += optimizer.scalars.map { ("optimizer/\($0.name)", $0.tensor) }
         for slot in optimizer.slots {
             guard let name = names[ObjectIdentifier(slot.variable)] else { continue }
             for (index, state) in slot.states.enumerated() { tensors.append(("optimizer/\(name)/\(index)", state.tensor)) }
@@ -220,6 +221,10 @@ package enum ModelFile {
         try optimizer.build(model.trainableVariables)
         let names = Dictionary(named(model).map { (ObjectIdentifier($0.variable), $0.name) }, uniquingKeysWith: { a, _ in a })
         optimizer.iterations.replace(iterations)
+        for state in optimizer.scalars {
+            guard let tensor = byName["optimizer/\(state.name)"], tensor.shape == state.shape, tensor.type == state.type else { continue }
+            state.replace(tensor)
+        }
         for slot in optimizer.slots {
             guard let name = names[ObjectIdentifier(slot.variable)] else { continue }
             for (index, state) in slot.states.enumerated() {

@@ -193,6 +193,34 @@ public func dl_optimizer_to_json(
     return perform { try give(unwrap(optimizer, "optimizer", as: Optimizer.self).serialized().serialized(), text, "text") }
 }
 
+@implementation @_cdecl("dl_optimizer_set_schedule")
+public func dl_optimizer_set_schedule(
+    _ optimizer: OpaquePointer?, _ function: (@convention(c) (UnsafeMutablePointer<Double>?, Int64, UnsafeMutableRawPointer?) -> Int32)?,
+    _ destroy: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?, _ payload: UnsafeMutableRawPointer?
+) -> dl_status {
+    let owner = Payload(payload, destroy)
+    return perform {
+        let optimizer = try unwrap(optimizer, "optimizer", as: Optimizer.self)
+        guard let function else { throw DLError(.argument, "'call' must not be NULL") }
+        try optimizer.setSchedule(
+            Schedule(name: "learning_rate") { step in
+                var rate = Double.nan
+                try callback("learning_rate") { function(&rate, Int64(exactly: step) ?? Int64.max, owner.pointer) }
+                return rate
+            })
+    }
+}
+
+@implementation @_cdecl("dl_schedule_rate")
+public func dl_schedule_rate(_ rate: UnsafeMutablePointer<Double>?, _ schedule: UnsafePointer<CChar>?, _ step: Int64) -> dl_status {
+    rate?.pointee = 0
+    return perform {
+        let rate = try required(rate, "rate")
+        guard step >= 0 else { throw DLError(.argument, "'step' must not be negative. Received: \(step)") }
+        rate.pointee = try Schedules.registry.make(nameOrJSON(schedule, "schedule")).rate(Double(step))
+    }
+}
+
 @implementation @_cdecl("dl_optimizer_retain")
 public func dl_optimizer_retain(_ optimizer: OpaquePointer?) -> dl_status {
     perform { try retain(optimizer, .optimizer, "optimizer") }

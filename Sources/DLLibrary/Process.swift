@@ -104,8 +104,7 @@ private func category(_ name: String) throws -> Category {
     case "callback": return Category(Callbacks.registry)
     case "dataset": return Category(DataSets.registry)
     case "application": return Category(Applications.registry)
-    // None are declared yet; the category is part of the interface.
-    case "schedule": return Category(Registry<Optimizer>("schedule", []))
+    case "schedule": return Category(Schedules.registry)
     default:
         let all = [
             "layer", "operation", "loss", "metric", "optimizer", "initializer", "regularizer", "constraint", "activation",

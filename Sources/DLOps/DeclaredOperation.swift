@@ -51,6 +51,12 @@ package struct OperationSample: Sendable {
     package init(
         _ inputs: Input..., attributes: JSON = [:], differentiable: Bool = true, twiceDifferentiable: Bool = true
     ) {
+        self.init(list: inputs, attributes: attributes, differentiable: differentiable, twiceDifferentiable: twiceDifferentiable)
+    }
+
+    package init(
+        list inputs: [Input], attributes: JSON = [:], differentiable: Bool = true, twiceDifferentiable: Bool = true
+    ) {
         self.inputs = inputs
         self.attributes = attributes
         self.differentiable = differentiable

@@ -2,3 +2,4 @@
 package let operationTable: [OperationEntry] = mathOperations + networkOperations.map { OperationEntry($0) }
     + recurrentOperations
     + spatialOperations
+    + UpdateRules.operations

@@ -86,6 +86,26 @@ struct OptimizerTests {
         }
     }
 
+    @Test("The rules with at most two states")
+    func rules() throws {
+        func check(_ name: String, _ states: Int, _ rule: UpdateRule, decay: Double = 0) throws {
+            try Self.compare(name, states: states) {
+                $0.update($1, rule, w: $2, g: $3, a: $4.first, b: $4.count > 1 ? $4[1] : nil, n: $5, decay: decay)
+            }
+        }
+        try check("adagrad", 1, .adagrad(rate: 0.1, epsilon: 1e-3), decay: 0.01)
+        try check("adadelta", 2, .adadelta(rate: 0.1, rho: 0.9, epsilon: 1e-3))
+        try check("adamax", 2, .adamax(rate: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 0.1), decay: 0.01)
+        try check(
+            "nadam", 2, .nadam(rate: 0.01, beta1: 0.9, beta2: 0.99, ofMean: 1.5, ofGradient: 0.5, correction: 2, epsilon: 0.1))
+        try check("ftrl", 2, .ftrl(rate: 0.5, power: 0.5, l1: 0.2, l2: 0.5, shrinkage: 0.1))
+        try check("ftrl power", 2, .ftrl(rate: 0.5, power: 0.7, l1: 0.2, l2: 0.5, shrinkage: 0))
+        try check("lion", 1, .lion(rate: 0.01, beta1: 0.9, beta2: 0.99), decay: 0.01)
+        try check("rprop", 2, .rprop(up: 1.2, down: 0.5, smallest: 1e-3, largest: 0.5))
+        try check("lamb", 2, .lamb(beta1: 0.9, beta2: 0.99, first: 1.5, second: 2, epsilon: 0.1))
+        try check("average", 0, .average(keep: 0.75))
+    }
+
     @Test("The formulas, by hand")
     func byHand() throws {
         for type in [ElementType.float64] {

@@ -98,6 +98,28 @@ typedef struct dl_rmsprop {
     float rate, rho, momentum, epsilon, decay;
 } dl_rmsprop;
 
+/* The optimizers with at most two states a and b; formulas at each, after w -= decay w. */
+enum {
+    DL_RULE_ADAGRAD = 0, /* a += g^2; w -= p0 g / sqrt(a + p1) */
+    DL_RULE_ADADELTA,    /* a = p1 a + p2 g^2; d = g sqrt(b + p3) / sqrt(a + p3); b = p1 b + p2 d^2; w -= p0 d */
+    DL_RULE_ADAMAX,      /* a += (g - a) p1; b = max(b p2, |g|); w -= p0 a / (b + p3) */
+    DL_RULE_NADAM,       /* a += (g - a) p1; b += (g^2 - b) p2; w -= p0 (p3 a + p4 g) / (sqrt(b p5) + p6) */
+    DL_RULE_FTRL,        /* n = a + g^2; b += g + p4 w - (n^p1 - a^p1) / p0 w; a = n;
+                            w = (clip(b, -p2, p2) - b) / (n^p1 / p0 + p3) */
+    DL_RULE_LION,        /* w -= p0 sign(p1 a + p2 g); a = p3 a + p4 g */
+    DL_RULE_RPROP,       /* a g > 0: b = min(b p1, p4); a g < 0: b = max(b p2, p3), g = 0; w -= sign(g) b; a = g */
+    DL_RULE_LAMB,        /* a += (g - a) p1; b += (g^2 - b) p2; w = p3 a / (sqrt(b p4) + p5): the direction alone */
+    DL_RULE_AVERAGE,     /* w = p0 w + p1 g */
+    DL_RULE_COUNT
+};
+typedef struct dl_update {
+    const float *w, *g, *a, *b;
+    float *w_out, *a_out, *b_out;
+    int64_t n;
+    float p0, p1, p2, p3, p4, p5, p6;
+    float decay;
+} dl_update;
+
 /* Gradients of the training form of batch normalisation; dgamma and dbeta are always written.
  *
  * Without relu the gradient of the normalised values is dy. With relu, and masked NULL, it is dy where the
@@ -210,6 +232,8 @@ typedef struct dl_math_kernels {
     void (*rmsprop)(const dl_runtime *runtime, const float *w, const float *g, const float *v, const float *mean,
                     const float *velocity, float *w_out, float *v_out, float *mean_out, float *velocity_out,
                     int64_t n, const dl_rmsprop *parameters);
+    /* a and b are NULL where the rule has no such state. */
+    void (*update)(const dl_runtime *runtime, int64_t rule, const dl_update *update);
 
     /* Philox4x32-10. Word i of a stream depends on seed, offset and i alone. */
     void (*philox_words)(const dl_runtime *runtime, uint64_t seed, uint64_t offset, uint32_t *words, int64_t n);

@@ -5,7 +5,7 @@ import DLBase
 /// the decoupled weight decay times the learning rate: w <- w - decay w before the step.
 package struct OptimizerKernel: @unchecked Sendable {
     package let type: ElementType
-    private let table: UnsafePointer<dl_math_kernels>?
+    let table: UnsafePointer<dl_math_kernels>?
 
     /// nil for types that are not floating point.
     package init?(_ type: ElementType, level: ProcessorLevel = .current) {
@@ -156,7 +156,7 @@ package struct OptimizerKernel: @unchecked Sendable {
     }
 
     /// The reference: body gets the gradient and the states' values, and leaves the new ones.
-    private func each(
+    func each(
         _ n: Int, _ g: UnsafeRawPointer, _ a: State, _ b: State? = nil, _ c: State? = nil, _ d: State? = nil,
         _ body: (_ i: Int, _ g: Double, _ states: inout SIMD4<Double>) -> Void
     ) {

@@ -50,6 +50,7 @@ private func fill(_ table: UnsafeMutablePointer<dl_math_kernels>) {
     table.pointee.sgd_momentum = sgdMomentumKernel
     table.pointee.adam = adamKernel
     table.pointee.rmsprop = rmspropKernel
+    table.pointee.update = updateKernel
 
     table.pointee.philox_words = philoxWordsKernel
     table.pointee.random_uniform = randomUniformKernel

@@ -43,5 +43,6 @@ package struct ProductUpdateFusion: GraphPass {
 
     private func isUpdate(_ operation: any Operation) -> Bool {
         operation is SGDUpdate || operation is MomentumUpdate || operation is RMSpropUpdate || operation is AdamUpdate
+            || (operation as? RuleUpdate)?.isWeightUpdate == true
     }
 }

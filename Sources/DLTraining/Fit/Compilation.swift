@@ -134,7 +134,7 @@ package final class Compilation: @unchecked Sendable {
 
     /// Everything besides the model's weights that a step changes.
     var variables: [Variable] {
-        [optimizer.iterations] + optimizer.slots.flatMap(\.states) + trackers.flatMap(\.variables)
+        [optimizer.iterations] + optimizer.scalars + optimizer.slots.flatMap(\.states) + trackers.flatMap(\.variables)
     }
 
     /// Loss and metrics since the last reset, in the order of `names`.

@@ -186,6 +186,7 @@ package final class FitSession: TrainingControl {
             state = .epoch
             return done
         case .end:
+            if epoch > options.initialEpoch { try compilation.optimizer.finishTraining() }
             for callback in options.callbacks { try callback.onTrainEnd(self) }
             state = .done
             return event(.trainEnd)

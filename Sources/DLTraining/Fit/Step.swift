@@ -32,12 +32,13 @@ struct Step {
         defer { tape.stop() }
         let predictions = try model.apply(x, training: true)
         let losses = try loss(y, predictions, weights)
+        let target = try compilation.optimizer.scaled(losses.total)
         tape.stop()
         let variables = model.trainableVariables
         guard !variables.isEmpty else {
             throw DLError(.state, "[fit] model '\(model.name)' has no trainable weights")
         }
-        let gradients = try tape.gradients(of: losses.total, withRespectTo: variables.map(\.value))
+        let gradients = try tape.gradients(of: target, withRespectTo: variables.map(\.value))
         let weightOf = Dictionary(
             model.allWeights.map { (ObjectIdentifier($0.variable), $0) }, uniquingKeysWith: { first, _ in first })
         try compilation.optimizer.apply(Array(zip(gradients, variables)).map { (gradient: $0, variable: $1) }) {

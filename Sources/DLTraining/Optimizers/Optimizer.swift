@@ -12,41 +12,103 @@ package class Optimizer {
     package let className: String
     package let iterations: Variable
     package let learningRate: Variable
-    /// State for each variable, in the order of `slotNames`.
+    /// Where the rate depends on the number of updates, instead of `learningRate`.
+    package private(set) var schedule: Schedule?
+    /// State for each variable: that of `slots(for:)`, then its moving average, then its gradients since the last update.
     package private(set) var slots: [(variable: Variable, states: [Variable])] = []
     private var slotPositions: [ObjectIdentifier: Int] = [:]
+
+    /// One state of a variable, and what it begins with.
+    struct Slot {
+        let name: String
+        var initial = 0.0
+        /// nil: the variable's.
+        var shape: Shape?
+    }
+
+    /// What one variable's update is given.
+    struct Update {
+        let variable: Variable
+        /// The contents before the update.
+        let value: Value
+        let gradient: Value
+        let states: [Value]
+        let rate: Value
+        /// The number of updates before this one.
+        let iterations: Value
+        /// How much of the weight, times the rate, goes before the update.
+        let decay: Double
+
+        /// The weight after its decay, for updates that do not see to it themselves.
+        func decayed() throws -> Value {
+            guard decay != 0 else { return value }
+            let factor = try multiply(cast(rate, value.type), constant(decay, value.type))
+            return try subtract(value, multiply(value, factor))
+        }
+    }
 
     init(_ arguments: Arguments) throws {
         self.arguments = arguments
         self.className = arguments.owner
         iterations = Variable(try Tensor(scalar: Int64(0)), name: "iterations", trainable: false)
-        learningRate = Variable(
-            try Tensor(scalar: Float(arguments.float("learning_rate"))), name: "learning_rate", trainable: false)
-        try Optimizer.refuseUnsupported(arguments)
+        let rate = arguments["learning_rate"]
+        if rate.objectValue != nil { schedule = try Schedules.registry.make(rate) }
+        let first = try schedule?.rate(0) ?? arguments.float("learning_rate")
+        learningRate = Variable(try Tensor(scalar: Float(first)), name: "learning_rate", trainable: false)
+        let clips = ["clipnorm", "clipvalue", "global_clipnorm"].filter(arguments.has)
+        if clips.count > 1 {
+            throw DLError(.argument, "[\(className)] only one of clipnorm, clipvalue and global_clipnorm may be set. "
+                + "Received: \(clips.joined(separator: ", "))")
+        }
     }
 
     // MARK: For subclasses
 
-    /// Names of the states that each variable has, for these arguments.
-    var slotNames: [String] { [] }
+    /// The states of a variable, for these arguments.
+    func slots(for variable: Variable) -> [Slot] { [] }
 
     /// The new contents of the variable and of its states.
-    func update(_ variable: Value, _ gradient: Value, _ states: [Value]) throws -> [Value] { [variable] + states }
+    func update(_ update: Update) throws -> [Value] { [update.value] + update.states }
+
+    /// States that do not belong to one variable.
+    package var scalars: [Variable] { [] }
+
+    /// Called before the variables of a step are updated: the new contents of `scalars`, which `update` may read from there on.
+    func prepare(iterations: Value) throws -> [Value] { [] }
+
+    /// How much of the variable decays, times the rate.
+    func weightDecay(for variable: Variable) -> Double { arguments.float("weight_decay") }
 
     // MARK: Applying
+
+    private var accumulationSteps: Int { arguments.int("gradient_accumulation_steps") }
+    package var averages: Bool { arguments.bool("use_ema") }
 
     /// Creates the states for variables that have none yet.
     package func build(_ variables: [Variable]) throws {
         let context = ThreadContext.current
         try context.recording(into: nil) {
             for variable in variables where slotPositions[ObjectIdentifier(variable)] == nil {
-                let states = try slotNames.map { name in
-                    Variable(try Tensor(zeros: variable.shape, variable.type), name: "\(variable.name)_\(name)", trainable: false)
+                var wanted = slots(for: variable)
+                if averages { wanted.append(Slot(name: "average")) }
+                if accumulationSteps > 0 { wanted.append(Slot(name: "gradient_accumulator")) }
+                let states = try wanted.map { slot in
+                    Variable(
+                        try Tensor(number: slot.initial, variable.type, shape: slot.shape ?? variable.shape),
+                        name: "\(variable.name)_\(slot.name)", trainable: false)
                 }
                 slotPositions[ObjectIdentifier(variable)] = slots.count
                 slots.append((variable, states))
             }
         }
+    }
+
+    private func states(of variable: Variable) -> [Variable] { slots[slotPositions[ObjectIdentifier(variable)]!].states }
+
+    /// The rate of the next update.
+    func currentRate() throws -> Value {
+        guard let schedule else { return learningRate.value }
+        return try DLGraph.apply(ScheduledRate(schedule: schedule), iterations.value)
     }
 
     /// One update. `constraint` gives the projection that follows the update of a variable, if it has one.
@@ -63,27 +125,95 @@ package class Optimizer {
                     + "Received: gradient \(pair.gradient.spec), variable \(pair.variable.spec)")
         }
         try build(pairs.map(\.variable))
-        let clipped = try clip(pairs.map(\.gradient))
+        var values = try pairs.map { try cast($0.gradient, $0.variable.type) }
+        if let scale = arguments.optionalFloat("loss_scale_factor") {
+            values = try values.map { try divide($0, constant(scale, like: $0)) }
+        }
+
+        var updates = iterations.value
+        var isUpdate: Value?
+        if accumulationSteps > 0 {
+            let steps = Value(try Tensor(scalar: Int64(accumulationSteps)))
+            let next = try add(iterations.value, Value(Tensor(scalar: Int64(1))))
+            isUpdate = try equal(mod(next, steps), Value(Tensor(scalar: Int64(0))))
+            updates = try floorDivide(iterations.value, steps)
+            values = try accumulate(values, pairs.map(\.variable), isUpdate!)
+        }
+        let clipped = try clip(values)
+        let rate = try currentRate()
+        for (variable, value) in zip(scalars, try prepare(iterations: updates)) {
+            try variable.assign(gated(isUpdate, value, variable.value))
+        }
         for (pair, gradient) in zip(pairs, clipped) {
             let variable = pair.variable
-            let states = slots[slotPositions[ObjectIdentifier(variable)]!].states
-            let decayed = try decay(variable)
-            let results = try update(decayed, gradient, states.map(\.value))
-            let new = try constraint(variable)?.project(results[0]) ?? results[0]
-            try variable.assign(new)
-            for (state, result) in zip(states, results.dropFirst()) { try state.assign(result) }
+            let states = states(of: variable)
+            let own = states.dropLast((averages ? 1 : 0) + (accumulationSteps > 0 ? 1 : 0))
+            let results = try update(
+                Update(
+                    variable: variable, value: variable.value, gradient: gradient, states: own.map(\.value), rate: rate,
+                    iterations: updates, decay: weightDecay(for: variable)))
+            var new = try gated(isUpdate, results[0], variable.value)
+            for (state, result) in zip(own, results.dropFirst()) { try state.assign(gated(isUpdate, result, state.value)) }
+            if averages { new = try average(new, states[own.count], updates) }
+            try variable.assign(constraint(variable)?.project(new) ?? new)
         }
         try iterations.assign(add(iterations.value, Value(Tensor(scalar: Int64(1)))))
     }
 
-    /// Weight decay as Keras does it for every optimizer: before the update, and apart from the gradient.
-    private func decay(_ variable: Variable) throws -> Value {
-        guard let rate = weightDecay, rate != 0 else { return variable.value }
-        let factor = try multiply(cast(learningRate.value, variable.type), constant(rate, variable.type))
-        return try subtract(variable.value, multiply(variable.value, factor))
+    /// The new value where this step updates, else the old one.
+    private func gated(_ isUpdate: Value?, _ new: Value, _ old: Value) throws -> Value {
+        guard let isUpdate else { return new }
+        return try `where`(isUpdate, new, old)
     }
 
-    var weightDecay: Double? { arguments.optionalFloat("weight_decay") }
+    /// Adds to the gradients so far; gives their means, which count in a step that updates.
+    private func accumulate(_ values: [Value], _ variables: [Variable], _ isUpdate: Value) throws -> [Value] {
+        let share = 1 / Double(accumulationSteps)
+        return try zip(values, variables).map { value, variable in
+            let accumulator = states(of: variable).last!
+            let total = try add(accumulator.value, value)
+            try accumulator.assign(`where`(isUpdate, constant(0, like: total), total))
+            return try multiply(total, constant(share, like: total))
+        }
+    }
+
+    /// Takes the weight into its moving average, which now and then takes its place.
+    private func average(_ value: Value, _ average: Variable, _ updates: Value) throws -> Value {
+        let next = try UpdateRules.average(
+            average.value, value, [], [updates], JSONObject([("momentum", arguments["ema_momentum"])]))[0]
+        try average.assign(next)
+        guard let frequency = arguments.optionalInt("ema_overwrite_frequency") else { return value }
+        let count = try add(updates, Value(Tensor(scalar: Int64(1))))
+        let isDue = try equal(mod(count, Value(Tensor(scalar: Int64(frequency)))), Value(Tensor(scalar: Int64(0))))
+        return try `where`(isDue, next, value)
+    }
+
+    /// Variables and their moving averages, where `use_ema` keeps them.
+    package var movingAverages: [(variable: Variable, average: Variable)] {
+        guard averages else { return [] }
+        let place = accumulationSteps > 0 ? 2 : 1
+        return slots.map { ($0.variable, $0.states[$0.states.count - place]) }
+    }
+
+    /// Exchanges weights and moving averages; twice is never.
+    package func swapAverages() throws {
+        for (variable, average) in movingAverages {
+            let weights = variable.tensor
+            variable.replace(average.tensor)
+            average.replace(weights)
+        }
+    }
+
+    /// What training ends with: the moving averages take the weights' place.
+    package func finishTraining() throws {
+        for (variable, average) in movingAverages { try variable.assign(average.tensor) }
+    }
+
+    /// The loss times the loss scale, by which gradients are divided again.
+    package func scaled(_ loss: Value) throws -> Value {
+        guard let scale = arguments.optionalFloat("loss_scale_factor") else { return loss }
+        return try multiply(loss, constant(scale, like: loss))
+    }
 
     private func clip(_ gradients: [Value]) throws -> [Value] {
         if let limit = arguments.optionalFloat("clipnorm") {
@@ -112,31 +242,34 @@ package class Optimizer {
 
     package func serialized() -> JSON {
         var config = arguments.values
-        config["learning_rate"] = .double(learningRateShortest)
+        config["learning_rate"] = schedule?.serialized ?? .double(learningRateShortest)
         return ["class_name": .string(className), "config": .object(config)]
     }
 
-    /// The rate as a person wrote it: 0.001, not 0.0010000000474974513.
+    /// The rate of the next update as a person wrote it: 0.001, not 0.0010000000474974513.
     package var learningRateShortest: Double {
-        Double(Text.shortest(Float(learningRate.tensor.number(at: 0)))) ?? learningRate.tensor.number(at: 0)
+        let number = schedule.flatMap { try? $0.rate(iterations.tensor.number(at: 0)) } ?? learningRate.tensor.number(at: 0)
+        return Double(Text.shortest(Float(number))) ?? number
     }
 
     package func setLearningRate(_ rate: Double) throws {
-        guard rate.isFinite, rate >= 0 else {
+        guard rate.isFinite, rate >= 0, rate <= Double(Float.greatestFiniteMagnitude) else {
             throw DLError(.argument, "[\(className)] the learning rate must be a number of at least 0. Received: \(Text.shortest(rate))")
+        }
+        guard schedule == nil else {
+            throw DLError(
+                .state, "[\(className)] the learning rate follows the schedule \(schedule?.name ?? ""); it cannot be set. "
+                    + "Received: \(Text.shortest(rate))")
         }
         learningRate.replace(try Tensor(scalar: Float(rate)))
     }
 
-    private static func refuseUnsupported(_ arguments: Arguments) throws {
-        if arguments.bool("use_ema") { throw DLError(.unsupported, "[\(arguments.owner)] 'use_ema' is not supported yet") }
-        for name in ["loss_scale_factor", "gradient_accumulation_steps"] where arguments.has(name) {
-            throw DLError(.unsupported, "[\(arguments.owner)] '\(name)' is not supported yet")
+    /// Lets the rate depend on the number of updates. Plans made before do not know of it, so it is for new optimizers.
+    package func setSchedule(_ schedule: Schedule) throws {
+        guard slots.isEmpty else {
+            throw DLError(.state, "[\(className)] a schedule is set before the first update")
         }
-        let clips = ["clipnorm", "clipvalue", "global_clipnorm"].filter(arguments.has)
-        if clips.count > 1 {
-            throw DLError(.argument, "[\(arguments.owner)] only one of clipnorm, clipvalue and global_clipnorm may be set. "
-                + "Received: \(clips.joined(separator: ", "))")
-        }
+        _ = try schedule.rate(0)
+        self.schedule = schedule
     }
 }

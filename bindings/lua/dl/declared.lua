@@ -114,6 +114,14 @@ function converters.float(owner, argument, value)
   return value + 0.0
 end
 
+function converters.float_or_schedule(owner, argument, value)
+  if type(value) == "number" then return value + 0.0 end
+  if type(value) == "table" and type(value.class_name) == "string" and (value.category or "schedule") == "schedule" then
+    return { class_name = value.class_name, config = value.config }
+  end
+  return wrong(owner, argument, value)
+end
+
 function converters.choice(owner, argument, value)
   for _, name in ipairs(argument.choices) do
     if name == value then return value end

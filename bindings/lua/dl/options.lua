@@ -3,8 +3,16 @@
 local core = ...
 local declared = core.use "declared"
 
+-- A schedule can be called with a step: dl.optimizers.schedules.CosineDecay(0.1, 100)(50).
 -- An initializer can be called with a shape: dl.initializers.HeNormal{ seed = 1 }({ 3, 4 })
 core.config_call = function(config, shape, dtype)
+  if config.category == "schedule" then
+    local step = math.tointeger(shape)
+    if not step or step < 0 then
+      core.fail("ARGUMENT", ("%s takes the number of updates so far, got %s"):format(config.class_name, tostring(shape)))
+    end
+    return core.schedule_rate({ class_name = config.class_name, config = config.config }, step)
+  end
   if config.category ~= "initializer" then
     core.fail("ARGUMENT", ("a %s cannot be called"):format(tostring(config.category)))
   end

@@ -251,12 +251,49 @@ static int core_metric_custom(lua_State *L)
     return 1;
 }
 
+typedef struct schedule_call {
+    double *rate;
+    int64_t step;
+} schedule_call;
+
+static void run_schedule(lua_State *L, const glue_ref *ref, void *argument)
+{
+    schedule_call *call = argument;
+    glue_ref_push(L, ref);
+    lua_pushinteger(L, call->step);
+    lua_call(L, 1, 1);
+    if (lua_type(L, -1) != LUA_TNUMBER) {
+        glue_fail(L, "ARGUMENT", "a learning-rate schedule returned %s; expected a number", luaL_typename(L, -1));
+        return;
+    }
+    *call->rate = lua_tonumber(L, -1);
+}
+
+static int32_t on_schedule(double *rate, int64_t step, void *payload)
+{
+    schedule_call call = {rate, step};
+    return glue_run(payload, run_schedule, &call);
+}
+
+/* optimizer_schedule(optimizer, function(step) -> rate) */
+static int core_optimizer_schedule(lua_State *L)
+{
+    dl_optimizer *optimizer = glue_check(L, 1, GLUE_OPTIMIZER)->handle;
+    glue_ref *ref;
+    luaL_checkany(L, 2);
+    lua_settop(L, 2);
+    ref = glue_ref_create(L);
+    GLUE_ONCE(L, dl_optimizer_set_schedule(optimizer, on_schedule, glue_ref_destroy, ref));
+    return 0;
+}
+
 void glue_open_custom(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"layer_custom", core_layer_custom},
                                          {"layer_register", core_layer_register},
                                          {"loss_custom", core_loss_custom},
                                          {"metric_custom", core_metric_custom},
+                                         {"optimizer_schedule", core_optimizer_schedule},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -119,6 +119,17 @@ static int core_optimizer_rate(lua_State *L)
     return 1;
 }
 
+/* schedule_rate(schedule as a table, step) -> rate */
+static int core_schedule_rate(lua_State *L)
+{
+    double rate;
+    int64_t step = luaL_checkinteger(L, 2);
+    const char *schedule = glue_json_encode(L, 1);
+    GLUE_TRY(L, dl_schedule_rate(&rate, schedule, step));
+    lua_pushnumber(L, rate);
+    return 1;
+}
+
 static int core_optimizer_to_json(lua_State *L)
 {
     dl_optimizer *optimizer = glue_check(L, 1, GLUE_OPTIMIZER)->handle;
@@ -141,6 +152,7 @@ void glue_open_objective(lua_State *L)
                                          {"optimizer_iterations", core_optimizer_iterations},
                                          {"optimizer_rate", core_optimizer_rate},
                                          {"optimizer_to_json", core_optimizer_to_json},
+                                         {"schedule_rate", core_schedule_rate},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }
