@@ -3,6 +3,7 @@
 local core = ...
 local arguments = core.use "arguments"
 local declared = core.use "declared"
+core.use "options"
 local fail, kind_of = core.fail, arguments.kind_of
 
 local class = core.class "dl.Optimizer"
