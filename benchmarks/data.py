@@ -13,6 +13,9 @@ from network import Network
 
 
 def weight(source, what, shape):
+    if what == "recurrent":
+        # Small enough for the state to forget.
+        return source.standard_normal(shape, numpy.float32) * numpy.float32(0.5 / math.sqrt(shape[0]))
     if what == "kernel":
         return source.standard_normal(shape, numpy.float32) * numpy.float32(math.sqrt(2 / math.prod(shape[:-1])))
     # Scales below 1 keep the sums of deep residual networks small.

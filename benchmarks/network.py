@@ -9,6 +9,7 @@ of dl.applications that it stands for, with its variant; every other line is a l
     maxpool        size stride padding; what lies outside does not count
     avgpool        size stride
     dense          units; always with a bias
+    rnn lstm gru   units; over sequences, an input of (steps, features); the last output
 
 `padding=1` is on all four sides, `padding=0,1` at the bottom and the right alone.
 """
@@ -104,10 +105,15 @@ class Network:
     def training_flops(self, batch):
         """Forward, to the weights, to the data; the first layer needs no gradient of its input."""
         first = next(layer.multiply_adds for layer in self.layers if layer.multiply_adds)
+        if self.layers[0].kind in GATES:
+            # The state's gradient is needed at every step, that of the input is not.
+            layer = self.layers[0]
+            first = self.input[0] * self.input[1] * GATES[layer.kind] * layer.units
         return 3 * self.forward_flops(batch) - 2 * batch * first
 
 
-TRAINABLE = ("kernel", "bias", "gamma", "beta")
+TRAINABLE = ("kernel", "recurrent", "bias", "gamma", "beta")
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
 def infer(layer, shapes):
@@ -142,6 +148,13 @@ def infer(layer, shapes):
     elif layer.kind == "dense":
         layer.weights = [("kernel", (shape[0], layer.units)), ("bias", (layer.units,))]
         layer.multiply_adds = shape[0] * layer.units
+        layer.shape = (layer.units,)
+    elif layer.kind in GATES:
+        steps, features = shape
+        n = GATES[layer.kind] * layer.units
+        bias = (2, n) if layer.kind == "gru" else (n,)
+        layer.weights = [("kernel", (features, n)), ("recurrent", (layer.units, n)), ("bias", bias)]
+        layer.multiply_adds = steps * (features + layer.units) * n
         layer.shape = (layer.units,)
     else:
         raise ValueError(f"no layer {layer.kind}")

@@ -19,7 +19,8 @@ local function read(path)
   for line in io.lines(path) do
     local words = words_of(line)
     if words[1] == "input" then
-      network.input = { math.tointeger(words[2]), math.tointeger(words[3]), math.tointeger(words[4]) }
+      network.input = {}
+      for place = 2, #words do network.input[place - 1] = math.tointeger(words[place]) end
     elseif words[1] == "parameters" or words[1] == "classes" then
       network[words[1]] = math.tointeger(words[2])
     elseif words[1] == "application" then
@@ -50,6 +51,7 @@ local function padding_of(layer)
 end
 
 local kinds = {}
+local weighted = { conv = true, dense = true, bn = true, rnn = true, lstm = true, gru = true }
 
 function kinds.conv(layer, x)
   return L.Conv2D{
@@ -72,6 +74,9 @@ function kinds.avgpool(layer, x) return L.AveragePooling2D{ layer.size, strides 
 function kinds.globalavgpool(layer, x) return L.GlobalAveragePooling2D{ name = layer.name }(x) end
 function kinds.flatten(layer, x) return L.Flatten{ name = layer.name }(x) end
 function kinds.dense(layer, x) return L.Dense{ layer.units, name = layer.name }(x) end
+function kinds.rnn(layer, x) return L.SimpleRNN{ layer.units, name = layer.name }(x) end
+function kinds.lstm(layer, x) return L.LSTM{ layer.units, name = layer.name }(x) end
+function kinds.gru(layer, x) return L.GRU{ layer.units, name = layer.name }(x) end
 function kinds.add(layer, ...) return L.Add{ name = layer.name }{ ... } end
 function kinds.concat(layer, ...) return L.Concatenate{ name = layer.name }{ ... } end
 
@@ -91,7 +96,7 @@ local function built(path, weights)
   for _, weight in ipairs(model.trainable_weights) do count = count + weight:numel() end
   assert(count == network.parameters, ("%s has %d parameters, not %d"):format(path, count, network.parameters))
   for _, layer in ipairs(network.layers) do
-    if layer.kind == "conv" or layer.kind == "dense" or layer.kind == "bn" then
+    if weighted[layer.kind] then
       local part, list = model:get_layer(layer.name), {}
       for place = 1, #part:get_weights() do
         list[place] = assert(dl.load(("%s/%s.%d.npy"):format(weights, layer.name, place - 1)))
@@ -141,10 +146,10 @@ function cases_of.train(path, batch, optimizer, _, folder)
   function case.update()
     local norms = {}
     for _, layer in ipairs(network.layers) do
-      if layer.kind == "conv" or layer.kind == "dense" or layer.kind == "bn" then
+      if weighted[layer.kind] then
         -- Of batch normalisation's four the last two are averages of what went by.
         local after = model:get_layer(layer.name):get_weights()
-        for place = 1, math.min(2, #after) do
+        for place = 1, layer.kind == "bn" and 2 or #after do
           if after[place]:numel() <= SKIP then
             local before = assert(dl.load(("%s/%s.%d.npy"):format(folder, layer.name, place - 1)))
             norms[#norms + 1] = dl.ops.sqrt(dl.ops.sum(dl.ops.square(after[place] - before))):item()

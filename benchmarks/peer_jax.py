@@ -18,6 +18,31 @@ class Training:
         self.folder, self.network = folder, Network(path)
         network = self.network
 
+        def recurrent(layer, own, x):
+            def gates(h, step):
+                if layer.kind == "gru":
+                    return step, h @ own["recurrent"] + own["bias"][1]
+                return step + h @ own["recurrent"], None
+
+            def one(state, step):
+                h, c = state
+                z, inner = gates(h, step)
+                if layer.kind == "rnn":
+                    h = numpy.tanh(z)
+                elif layer.kind == "lstm":
+                    i, f, g, o = numpy.split(z, 4, -1)
+                    c = nn.sigmoid(f) * c + nn.sigmoid(i) * numpy.tanh(g)
+                    h = nn.sigmoid(o) * numpy.tanh(c)
+                else:
+                    (z, r, g), (uz, ur, ug) = numpy.split(z, 3, -1), numpy.split(inner, 3, -1)
+                    z, g = nn.sigmoid(z + uz), numpy.tanh(g + nn.sigmoid(r + ur) * ug)
+                    h = z * h + (1 - z) * g
+                return (h, c), None
+
+            products = x @ own["kernel"] + (own["bias"][0] if layer.kind == "gru" else own["bias"])
+            start = numpy.zeros((x.shape[0], layer.units), x.dtype)
+            return lax.scan(one, (start, start), products.swapaxes(0, 1))[0][0]
+
         def forward(weights, x):
             values = {"x": x}
             for layer in network.layers:
@@ -29,6 +54,8 @@ class Training:
                     x = x + own["bias"] if layer.bias else x
                 elif layer.kind == "dense":
                     x = x @ own["kernel"] + own["bias"]
+                elif layer.kind in ("rnn", "lstm", "gru"):
+                    x = recurrent(layer, own, x)
                 elif layer.kind == "relu":
                     x = nn.relu(x)
                 elif layer.kind == "maxpool":

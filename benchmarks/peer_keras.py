@@ -47,6 +47,9 @@ def applied(layer, inputs):
         return layers.Flatten(name=name)(x)
     if layer.kind == "dense":
         return layers.Dense(layer.units, name=name)(x)
+    if layer.kind in ("rnn", "lstm", "gru"):
+        recurrent = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}[layer.kind]
+        return recurrent(layer.units, name=name)(x)
     if layer.kind == "add":
         return layers.Add(name=name)(inputs)
     if layer.kind == "concat":

@@ -21,6 +21,9 @@ FORMATS = {
 }
 
 
+RECURRENT = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
 class Net(nn.Module):
     """A network file as a module; pictures are NCHW."""
 
@@ -45,6 +48,12 @@ class Net(nn.Module):
                 self.parts[layer.name] = nn.AvgPool2d(layer.size, layer.stride)
             elif layer.kind == "dense":
                 self.parts[layer.name] = nn.Linear(before, layer.units)
+            elif layer.kind in RECURRENT:
+                part = RECURRENT[layer.kind](before, layer.units, batch_first=True)
+                # Where Keras has one bias a second one would make two steps of each.
+                if layer.kind != "gru":
+                    nn.init.zeros_(part.bias_hh_l0).requires_grad_(False)
+                self.parts[layer.name] = part
             channels[layer.name] = layer.shape[-1]
 
     def forward(self, x):
@@ -57,6 +66,8 @@ class Net(nn.Module):
                 result = torch.cat(inputs, 1)
             elif layer.kind == "flatten":
                 result = torch.flatten(inputs[0], 1)
+            elif layer.kind in RECURRENT:
+                result = self.parts[layer.name](inputs[0])[0][:, -1]
             elif layer.kind == "globalavgpool":
                 result = functional.adaptive_avg_pool2d(inputs[0], 1).flatten(1)
             else:
@@ -70,6 +81,12 @@ class Net(nn.Module):
     def arranged(self, layer, what, array):
         """A weight of Keras's as PyTorch has it: OIHW, out-in, and dense rows after a flatten from HWC to CHW."""
         tensor = torch.from_numpy(array)
+        if layer.kind in RECURRENT:
+            if layer.kind == "gru":
+                # Keras has z, r, h; PyTorch r, z, h.
+                z, r, h = tensor.split(layer.units, -1)
+                tensor = torch.cat([r, z, h], -1)
+            return tensor if what == "bias" else tensor.T
         if what != "kernel":
             return tensor
         if layer.kind == "conv":
@@ -82,6 +99,8 @@ class Net(nn.Module):
 
     def tensor(self, layer, what):
         part = self.parts[layer.name]
+        if layer.kind in RECURRENT:
+            return {"kernel": "weight_ih_l0", "recurrent": "weight_hh_l0", "bias": "bias_ih_l0"}[what], part
         return {"kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias", "mean": "running_mean",
                 "variance": "running_var"}[what], part
 
@@ -91,7 +110,11 @@ class Net(nn.Module):
                 for place, (what, _) in enumerate(layer.weights):
                     name, part = self.tensor(layer, what)
                     array = serve.load(folder, f"{layer.name}.{place}")
-                    getattr(part, name).copy_(self.arranged(layer, what, array))
+                    value = self.arranged(layer, what, array)
+                    if layer.kind == "gru" and what == "bias":
+                        part.bias_hh_l0.copy_(value[1])
+                        value = value[0]
+                    getattr(part, name).copy_(value)
 
 
 def optimizer_named(name, parameters):
@@ -110,10 +133,13 @@ class Case:
         self.folder, self.format = folder, FORMATS[variant]
         self.net = Net(Network(path))
         self.net.load(folder)
-        self.net.to(memory_format=self.format)
+        if len(self.net.network.input) == 3:
+            self.net.to(memory_format=self.format)
         self.call = torch.compile(self.net) if variant.startswith("compiled") else self.net
         x, y = serve.batch_of(folder, batch)
-        self.x = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=self.format)
+        self.x = torch.from_numpy(x)
+        if x.ndim == 4:
+            self.x = self.x.permute(0, 3, 1, 2).contiguous(memory_format=self.format)
         self.y = torch.from_numpy(y).long()
 
 
@@ -151,7 +177,10 @@ class Training(Case):
         for layer, place, what in serve.compared(self.net.network):
             name, part = self.net.tensor(layer, what)
             before = self.net.arranged(layer, what, serve.load(self.folder, f"{layer.name}.{place}"))
-            norms.append((getattr(part, name).detach() - before).double().norm().item())
+            after = getattr(part, name).detach()
+            if layer.kind == "gru" and what == "bias":
+                after = torch.stack([after, part.bias_hh_l0.detach()])
+            norms.append((after - before).double().norm().item())
         return norms
 
 

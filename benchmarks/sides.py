@@ -8,7 +8,8 @@ from worker import Worker, WorkerError
 HERE = os.path.dirname(os.path.abspath(__file__))
 # glibc gives large blocks back after each step and faults them in again at the next; told not to, peers are faster.
 KEEP_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
-SMALL = ("lenet", "mlp")
+RECURRENT = ("rnn", "lstm", "gru")
+SMALL = ("lenet", "mlp", *RECURRENT)
 OURS = ("libdl", "libdl (C)")
 
 
@@ -39,7 +40,7 @@ PEERS = {
 
 def training(network, slow):
     """(side, variant, heap) of all that train, what is likely to be fastest first."""
-    flat = network == "mlp"
+    flat = network == "mlp" or network in RECURRENT
     torch = ["default"] if flat else ["channels_last", "nchw"]
     ways = [("torch", variant, heap) for heap in (True, False) for variant in torch]
     if slow:

@@ -337,6 +337,11 @@ DL_API DL_NODISCARD dl_status dl_layer_call_with(
 /* Learns from data before training: mean and variance of a Normalization, say. batches: one or several tensors.
  * DL_ERROR_UNSUPPORTED: the layer learns nothing in this way. */
 DL_API DL_NODISCARD dl_status dl_layer_adapt(dl_layer *layer, dl_tensor *const *batches, int32_t count);
+/* Sets to zero what stateful recurrent layers in it carry from batch to batch. */
+DL_API DL_NODISCARD dl_status dl_layer_reset_states(dl_layer *layer);
+/* Which time steps of a tensor count, as the layers before say; the operation "with_mask" sets it. out: new reference; release
+ * with dl_tensor_release; NULL where the tensor has no mask. */
+DL_API DL_NODISCARD dl_status dl_tensor_mask(dl_tensor **out, const dl_tensor *tensor);
 
 /* ---- Models ------------------------------------------------------------------------------------------------------ */
 

@@ -31,6 +31,8 @@ package enum Kernels {
     nonisolated(unsafe) private static let convolutionAVX512 = filled(dl_convolution_kernels(), dl_convolution_kernels_avx512)
     nonisolated(unsafe) private static let mathAVX2 = filled(dl_math_kernels(), dl_math_kernels_avx2)
     nonisolated(unsafe) private static let mathAVX512 = filled(dl_math_kernels(), dl_math_kernels_avx512)
+    nonisolated(unsafe) private static let recurrentAVX2 = filled(dl_recurrent_kernels(), dl_recurrent_kernels_avx2)
+    nonisolated(unsafe) private static let recurrentAVX512 = filled(dl_recurrent_kernels(), dl_recurrent_kernels_avx512)
 
     /// The table of one build, whatever the processor: tests compare the builds with each other.
     /// Calling a kernel above `ProcessorLevel.current` is an illegal instruction, so nil stands there.
@@ -49,6 +51,15 @@ package enum Kernels {
         case .baseline: return nil
         case .avx2: return mathAVX2
         case .avx512: return mathAVX512
+        }
+    }
+
+    package static func recurrent(for level: ProcessorLevel) -> UnsafePointer<dl_recurrent_kernels>? {
+        guard level <= ProcessorLevel.current else { return nil }
+        switch level {
+        case .baseline: return nil
+        case .avx2: return recurrentAVX2
+        case .avx512: return recurrentAVX512
         }
     }
 

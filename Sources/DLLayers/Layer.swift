@@ -157,6 +157,18 @@ package class Layer {
         return variable
     }
 
+    /// A variable that is no weight and lasts from call to call, as the states of stateful layers do.
+    func addState(_ tensor: Tensor, _ name: String) throws -> Variable {
+        let variable = Variable(tensor, name: name, trainable: false)
+        states.append(variable)
+        return variable
+    }
+
+    /// Sets what stateful layers carry from batch to batch to zero.
+    package func resetStates() throws {
+        for layer in sublayers { try layer.resetStates() }
+    }
+
     // MARK: Calling
 
     /// Applies the layer. `training` nil asks the surroundings; outside of any, it is false.
@@ -166,6 +178,14 @@ package class Layer {
 
     /// The last inputs are those that `options` names.
     package func apply(_ inputs: [Value], _ options: CallOptions) throws -> [Value] {
+        if let place = options.names.firstIndex(of: "mask"), !callTensors.contains("mask"), options.names.count < inputs.count {
+            // The mask travels with the first input.
+            var (rest, others) = (inputs, options)
+            let mask = rest.remove(at: inputs.count - options.names.count + place)
+            others.names.remove(at: place)
+            rest[0] = try withMask(rest[0], mask)
+            return try apply(rest, others)
+        }
         let positional = inputs.count - options.names.count
         if let expected = inputCount, positional != expected {
             throw DLError(

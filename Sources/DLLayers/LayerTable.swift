@@ -5,7 +5,8 @@ import DLGraph
 package enum Layers {
     package static let registry = Registry<Layer>(
         "layer",
-        core + convolution + pooling + geometry + augmentation + activation + regularization + normalization + merging)
+        core + convolution + pooling + geometry + augmentation + activation + regularization + normalization + merging
+            + recurrent)
 
     private static let core: [Declaration<Layer>] = [
         InputLayer.declaration, Dense.declaration, Identity.declaration, OperationLayer.declaration,
@@ -39,6 +40,14 @@ package enum Layers {
     private static let merging: [Declaration<Layer>] = [
         Add.declaration, Subtract.declaration, Multiply.declaration, Average.declaration, Maximum.declaration,
         Minimum.declaration, Concatenate.declaration,
+    ]
+
+    private static let recurrent: [Declaration<Layer>] = [
+        SimpleRNN.declaration, LSTM.declaration, GRU.declaration, ConvLSTM2D.declaration, RNN.declaration,
+        SimpleRNNCell.declaration,
+        LSTMCell.declaration, GRUCell.declaration, StackedRNNCells.declaration, Bidirectional.declaration,
+        Wrapper.declaration, TimeDistributed.timeDeclaration, Masking.declaration, Embedding.declaration,
+        RepeatVector.declaration, Permute.declaration,
     ]
 
     package static func make(_ className: String, _ config: JSON = .null) throws -> Layer {

@@ -380,3 +380,15 @@ public func dl_layer_call_with(
         try give(results, outputs, capacity, count, "outputs")
     }
 }
+
+@implementation @_cdecl("dl_layer_reset_states")
+public func dl_layer_reset_states(_ handle: OpaquePointer?) -> dl_status { perform { try layer(handle).resetStates() } }
+
+@implementation @_cdecl("dl_tensor_mask")
+public func dl_tensor_mask(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ tensor: OpaquePointer?) -> dl_status {
+    clear(out)
+    return perform {
+        let out = try required(out, "out")
+        out.pointee = try unwrap(tensor, "tensor", as: Value.self).mask.map { try wrap($0) }
+    }
+}

@@ -47,16 +47,21 @@ package struct OperationSample: Sendable {
     package let differentiable: Bool
     /// Whether the gradient is itself checked against finite differences.
     package let twiceDifferentiable: Bool
+    /// The outputs that have gradients are so many, the first ones.
+    package let differentiableOutputs: Int
 
     package init(
         _ inputs: Input..., attributes: JSON = [:], differentiable: Bool = true, twiceDifferentiable: Bool = true
     ) {
-        self.init(list: inputs, attributes: attributes, differentiable: differentiable, twiceDifferentiable: twiceDifferentiable)
+        self.init(
+            list: inputs, attributes: attributes, differentiable: differentiable, twiceDifferentiable: twiceDifferentiable)
     }
 
     package init(
-        list inputs: [Input], attributes: JSON = [:], differentiable: Bool = true, twiceDifferentiable: Bool = true
+        list inputs: [Input], attributes: JSON = [:], differentiable: Bool = true, twiceDifferentiable: Bool = true,
+        outputs: Int = Int.max
     ) {
+        differentiableOutputs = outputs
         self.inputs = inputs
         self.attributes = attributes
         self.differentiable = differentiable

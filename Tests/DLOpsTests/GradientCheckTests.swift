@@ -27,7 +27,7 @@ import Testing
         tape.start()
         defer { tape.stop() }
         for input in inputs where input.type.isFloatingPoint { tape.watch(input) }
-        let target = try #require(try GradientCheckTests.target(test.apply(inputs)))
+        let target = try #require(try GradientCheckTests.target(Array(test.apply(inputs).prefix(test.sample.differentiableOutputs))))
         return try tape.gradients(of: target, withRespectTo: inputs)
     }
 
@@ -62,7 +62,7 @@ import Testing
             #expect(gradient.spec == value.spec)
         }
         try GradientCheckTests.compare(gradients.map { try $0?.tensor() }, inputs, test.testDescription) {
-            try GradientCheckTests.target(test.apply($0.map { Value($0) }))?.tensor().item() ?? .nan
+            try GradientCheckTests.target(Array(test.apply($0.map { Value($0) }).prefix(test.sample.differentiableOutputs)))?.tensor().item() ?? .nan
         }
     }
 

@@ -142,7 +142,16 @@ def alexnet():
     return net
 
 
+def recurrent(kind, remark, parameters):
+    network = Network(f"{remark}, 64 features to 128 units over 32 steps", (32, 64), 10, parameters)
+    network.add("dense", network.add(kind, "x", units=128), units=10)
+    return network
+
+
 NETWORKS = {
+    "rnn": lambda: recurrent("rnn", "A plain recurrent layer", 25994),
+    "lstm": lambda: recurrent("lstm", "A long short-term memory", 100106),
+    "gru": lambda: recurrent("gru", "A gated recurrent unit", 75786),
     "lenet": lenet,
     "mlp": mlp,
     "alexnet": alexnet,

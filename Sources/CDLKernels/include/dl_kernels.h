@@ -10,5 +10,6 @@
 #include "dl_simd_transpose.h"
 #include "dl_kernels_convolution.h"
 #include "dl_kernels_math.h"
+#include "dl_kernels_recurrent.h"
 
 #endif

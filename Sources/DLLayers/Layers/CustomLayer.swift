@@ -31,6 +31,7 @@ package final class CustomLayer: Layer {
     }
 
     override package var inputCount: Int? { nil }
+    override package var supportsMasking: Bool { arguments.bool("supports_masking") }
 
     override package func build(_ inputShapes: [[Int?]]) throws { try functions.build?(self, inputShapes) }
 

@@ -41,6 +41,22 @@ package final class OperationLayer: Layer {
         self.init(operation, Arguments(owner: "OperationLayer", values: values))
     }
 
+    /// The layer for an operation in Keras's configuration of a model; nil where there is no such operation here.
+    static func keras(_ className: String, _ config: JSON) throws -> OperationLayer? {
+        var name = ""
+        for character in className {
+            if character.isUppercase, !name.isEmpty { name.append("_") }
+            name.append(contentsOf: character.lowercased())
+        }
+        guard let declaration = Operations.registry.find(name) else { return nil }
+        var attributes = config.objectValue ?? JSONObject()
+        let given = attributes["name"]?.stringValue
+        attributes["name"] = nil
+        let layer = OperationLayer(try declaration.make(config: .object(attributes)))
+        if let given { layer.rename(given) }
+        return layer
+    }
+
     override package var inputCount: Int? { nil }
 
     override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {

@@ -20,6 +20,9 @@ extension Layer {
         default: break
         }
         if let factory = CustomLayers.factory(className) { return try factory(config) }
+        if json["module"]?.stringValue?.hasPrefix("keras.src.ops") == true, let layer = try OperationLayer.keras(className, config) {
+            return layer
+        }
         if Layers.registry.find(className) == nil {
             var message = "[from_json] there is no layer class '\(className)'"
             if let near = nearestName(to: className, in: Layers.registry.names + CustomLayers.names) {
@@ -150,7 +153,16 @@ extension Model {
             guard uses[node].indices.contains(index) else { throw damaged("layer '\(name)' has no output \(index)") }
             return uses[node][index]
         }
+        // Numbers among the operands of an operation take the type of its tensors.
+        var numbers: Set<ObjectIdentifier> = []
+        var kept: [Value] = []
         func operand(_ json: JSON) throws -> [Value]? {
+            if let number = json.doubleValue {
+                let value = Value(try Tensor(scalar: number))
+                numbers.insert(ObjectIdentifier(value))
+                kept.append(value)
+                return [value]
+            }
             if let list = json.arrayValue {
                 var values: [Value] = []
                 for item in list {
@@ -212,6 +224,10 @@ extension Model {
                     let use = uses[places[position]]
                     guard var inputs = try operand(use["args"] ?? .null) else { break }
                     let given = use["kwargs"] ?? .null
+                    if let type = inputs.first(where: { !numbers.contains(ObjectIdentifier($0)) })?.type {
+                        inputs = try inputs.map { numbers.contains(ObjectIdentifier($0)) ? try cast($0, type) : $0 }
+                    }
+                    var isMasked = false
                     var complete = true
                     // Inputs that Keras may have been given by name.
                     for keyword in layer.inputKeywords + layer.inputNames.dropFirst(inputs.count) {
@@ -226,9 +242,13 @@ extension Model {
                     if let part = given["mask"], part["class_name"] != nil, !inputs.isEmpty, !layer.callTensors.contains("mask") {
                         guard let mask = try operand(part) else { break }
                         inputs[0] = try withMask(inputs[0], mask[0])
+                        isMasked = true
                     }
-                    guard let (more, options) = try keywords(given, layer) else { break }
-                    results[layer.name, default: []].append(try layer.apply(inputs + more, options))
+                    guard let named = try keywords(given, layer) else { break }
+                    var options = named.1
+                    // Keras writes that beside a mask whether or not anybody said so.
+                    if isMasked, options.training == false { options.training = nil }
+                    results[layer.name, default: []].append(try layer.apply(inputs + named.0, options))
                     places[position] += 1
                     progress = true
                 }

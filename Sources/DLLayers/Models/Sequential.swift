@@ -133,7 +133,8 @@ package final class Sequential: Model {
 extension Layer {
     /// From the arguments `input_shape` or `input_dim`, without the batch axis.
     var declaredInputShape: [Int?]? {
-        if let size = arguments.optionalInt("input_dim") { return [size] }
+        // To an embedding the name means something else.
+        if !(self is Embedding), let size = arguments.optionalInt("input_dim") { return [size] }
         return arguments.has("input_shape") ? arguments.shape("input_shape") : nil
     }
 }

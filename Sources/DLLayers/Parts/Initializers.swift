@@ -56,7 +56,7 @@ package enum Initializers {
     }
 
     private static let randomNormal = Declaration<Initializer>(
-        "RandomNormal", aliases: ["random_normal"], "Normally distributed numbers.",
+        "RandomNormal", aliases: ["random_normal", "normal"], "Normally distributed numbers.",
         arguments: [
             Argument("mean", .float(Argument.anyFloat), 0, "Their mean."),
             Argument("stddev", .float(Argument.notNegative), 0.05, "Their standard deviation."), seed,
@@ -79,7 +79,7 @@ package enum Initializers {
     }
 
     private static let randomUniform = Declaration<Initializer>(
-        "RandomUniform", aliases: ["random_uniform"], "Uniformly distributed numbers.",
+        "RandomUniform", aliases: ["random_uniform", "uniform"], "Uniformly distributed numbers.",
         arguments: [
             Argument("minval", .float(Argument.anyFloat), -0.05, "The lower border."),
             Argument("maxval", .float(Argument.anyFloat), 0.05, "The upper border."), seed,

@@ -40,8 +40,11 @@ struct TakeOperation: DeclaredOperation {
         "take", "Elements, or sub-tensors along an axis, at given positions; negative ones count from the end.",
         shapes: "x and indices of any shape; in x's shape `axis` is replaced by indices' shape",
         extra: JSONObject([("inputs", ["x", "indices"]), ("input_kinds", ["any", "index"])]),
-        arguments: [Argument("axis", .optional(.axis), .null, "The axis; null treats all elements as one row.")],
-        make: { TakeOperation(axis: $0.optionalInt("axis")) })
+        arguments: [
+            Argument("axis", .optional(.axis), .null, "The axis; null treats all elements as one row."),
+            Argument("from_end", .bool, true, "Whether negative positions count from the end; otherwise they are refused."),
+        ],
+        make: { TakeOperation(axis: $0.optionalInt("axis"), fromEnd: $0.bool("from_end")) })
 
     static let samples = [
         OperationSample(.uniform([4, 3]), .given([2, 0, 2], [3], .int32), attributes: ["axis": 0]),
@@ -51,7 +54,11 @@ struct TakeOperation: DeclaredOperation {
     ]
 
     let axis: Int?
-    var attributes: JSON { ["axis": axis.map { .int(Int64($0)) } ?? .null] }
+    var fromEnd = true
+    var attributes: JSON {
+        let axis: JSON = axis.map { .int(Int64($0)) } ?? .null
+        return fromEnd ? ["axis": axis] : ["axis": axis, "from_end": false]
+    }
 
     func outputs(for inputs: [TensorSpec]) throws -> [TensorSpec] {
         try expectInputs(inputs, 2, name)
@@ -65,7 +72,7 @@ struct TakeOperation: DeclaredOperation {
 
     func composed(_ inputs: [Value]) throws -> [Value]? {
         guard axis == nil, inputs.count == 2 else { return nil }
-        return try DLGraph.apply(TakeOperation(axis: 0), to: [ravel(inputs[0]), inputs[1]])
+        return try DLGraph.apply(TakeOperation(axis: 0, fromEnd: fromEnd), to: [ravel(inputs[0]), inputs[1]])
     }
 
     func kernel(inputs: [TensorSpec], outputs: [TensorSpec]) throws -> Kernel {
@@ -75,9 +82,14 @@ struct TakeOperation: DeclaredOperation {
         let size = x[position]
         let rowBytes = x.sizes[(position + 1)...].reduce(inputs[0].type.byteCount, &*)
         let (count, type) = (inputs[1].shape.count, inputs[1].type)
+        let fromEnd = fromEnd
         return Kernel("gather", cannotFail: false) { arguments in
             for i in 0..<count {
-                let row = try Positions.resolve(Positions.read(arguments.inputs[1], type, i), size, "take")
+                let position = Positions.read(arguments.inputs[1], type, i)
+                guard fromEnd || position >= 0 else {
+                    throw DLError(.range, "[take] positions are from 0 to \(size - 1). Received: position \(position)")
+                }
+                let row = try Positions.resolve(position, size, "take")
                 for o in 0..<outer {
                     (arguments.outputs[0] + (o &* count &+ i) &* rowBytes).copyMemory(
                         from: arguments.inputs[0] + (o &* size &+ row) &* rowBytes, byteCount: rowBytes)
@@ -97,8 +109,8 @@ struct TakeOperation: DeclaredOperation {
 }
 
 /// x at `indices` along `axis`.
-package func take(_ x: Value, _ indices: Value, axis: Int?) throws -> Value {
-    try apply(TakeOperation(axis: axis), x, indices)
+package func take(_ x: Value, _ indices: Value, axis: Int?, fromEnd: Bool = true) throws -> Value {
+    try apply(TakeOperation(axis: axis, fromEnd: fromEnd), x, indices)
 }
 
 /// Sums sub-tensors into those of a tensor of zeros at given positions.

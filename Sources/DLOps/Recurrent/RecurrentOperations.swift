@@ -1,2 +1,3 @@
 /// Masks and recurrent sequences.
-package let recurrentOperations: [OperationEntry] = [OperationEntry(WithMask.self)]
+package let recurrentOperations: [OperationEntry] =
+    [OperationEntry(WithMask.self)] + RecurrentSequence.entries + RecurrentBackward.entries

@@ -8,6 +8,9 @@
 --   })
 --   model:add(Scale{ name = "scale" })
 --
+-- A cell for an RNN has a field state_size, a number or a list, and its call gets { x, state, ... } and returns
+-- { output, new state, ... }. supports_masking = true passes a mask on; options.mask is what came in.
+--
 -- Options of the constructor become fields of self; get_config says which of them are saved (all, unless it is given).
 
 local core = ...
@@ -49,6 +52,10 @@ local function construct(class, ...)
   end
   local config = saved(given, 0)
   config.name = options.name
+  -- What the library asks of a layer in Lua: whether it passes masks on, and as a cell of an RNN how large its state is.
+  for _, name in ipairs{ "supports_masking", "state_size", "output_size" } do
+    if config[name] == nil then config[name] = saved(fields[name], 0) end
+  end
   local layer = core.layer_custom(class.class_name, config, fields)
   if options.trainable == false then core.layer_set_trainable(layer, false) end
   return layer

@@ -32,6 +32,7 @@ local function call_with(layer, inputs, options)
 end
 
 --- layer(x), layer({a, b}), layer(x, { training = true }), layer({a, b}, { attention_mask = m, use_causal_mask = true })
+-- { mask = m } says which time steps count; recurrent layers begin with { initial_state = h } or { initial_state = { h, c } }.
 local function call(layer, x, options)
   if options ~= nil and type(options) ~= "table" then
     fail("ARGUMENT", "a layer is called with a tensor or a list of tensors, and a table of options, got " .. kind_of(options))
@@ -46,6 +47,19 @@ local function call(layer, x, options)
     inputs = { core.tensor(x) }
   else
     fail("ARGUMENT", "a layer is called with a tensor or a list of tensors, got " .. kind_of(x))
+  end
+  local states = options.initial_state
+  if states then
+    if core.kind(states) == "dl.Tensor" then states = { states } end
+    if type(states) ~= "table" then
+      fail("ARGUMENT", "initial_state must be a tensor or a list of tensors, got " .. kind_of(states))
+    end
+    for _, state in ipairs(states) do inputs[#inputs + 1] = state end
+    local rest = {}
+    for key, value in pairs(options) do
+      if key ~= "initial_state" then rest[key] = value end
+    end
+    options = rest
   end
   local name = next(options)
   if name == nil or (name == "training" and next(options, name) == nil and type(options.training) == "boolean") then
@@ -157,6 +171,10 @@ function methods.add_metric(layer, value, name)
   if type(name) ~= "string" then fail("ARGUMENT", "add_metric(value, name): name must be text, got " .. kind_of(name)) end
   core.layer_add_metric(layer, value, name)
 end
+
+--- Sets to zero what stateful recurrent layers carry from batch to batch.
+function methods.reset_states(layer) core.layer_reset_states(layer) end
+methods.reset_state = methods.reset_states
 
 function methods.get_config(layer) return core.decode(core.layer_to_json(layer)).config end
 function methods.to_json(layer) return core.layer_to_json(layer) end

@@ -106,6 +106,14 @@ static void run_call(lua_State *L, const glue_ref *ref, void *argument)
         lua_pushboolean(L, call->training);
         lua_setfield(L, -2, "training");
     }
+    if (call->input_count > 0) {
+        dl_tensor *mask = NULL;
+        GLUE_TRY(L, dl_tensor_mask(&mask, call->inputs[0]));
+        if (mask) {
+            glue_push_results(L, &mask, 1, 0);
+            lua_setfield(L, -2, "mask");
+        }
+    }
     lua_call(L, 3, 1);
     list = is_list(L);
     if (!lua_isuserdata(L, -1) && !lua_istable(L, -1) && lua_type(L, -1) != LUA_TNUMBER) {

@@ -156,6 +156,21 @@ static int core_layer_set_weights(lua_State *L)
     return 0;
 }
 
+static int core_layer_reset_states(lua_State *L)
+{
+    GLUE_TRY(L, dl_layer_reset_states(glue_layer(L, 1)));
+    return 0;
+}
+
+/* tensor_mask(tensor) -> tensor or nil */
+static int core_tensor_mask(lua_State *L)
+{
+    dl_tensor *tensor = glue_operand(L, 1, DL_FLOAT32), *mask = NULL;
+    GLUE_TRY(L, dl_tensor_mask(&mask, tensor));
+    if (!mask) return 0;
+    return glue_push_results(L, &mask, 1, 0);
+}
+
 static int core_layer_set_trainable(lua_State *L)
 {
     dl_layer *layer = glue_layer(L, 1);
@@ -272,6 +287,8 @@ void glue_open_layer(lua_State *L)
                                          {"layer_weights", core_layer_weights},
                                          {"layer_set_weights", core_layer_set_weights},
                                          {"layer_set_trainable", core_layer_set_trainable},
+                                         {"layer_reset_states", core_layer_reset_states},
+                                         {"tensor_mask", core_tensor_mask},
                                          {"layer_output", core_layer_output},
                                          {"layer_input", core_layer_input},
                                          {"layer_as_model", core_layer_as_model},
