@@ -29,7 +29,8 @@ setup:
 
 # ---- Building --------------------------------------------------------------------------------------------------------
 
-build: build/lib/$(LIBRARY) build/lib/dl/libdl.so build/lib/pkgconfig/libdl.pc build/bin/dlua build/lua/5.4/dl.so
+build: build/lib/$(LIBRARY) build/lib/dl/libdl.so build/lib/pkgconfig/libdl.pc build/bin/dlua build/lua/5.4/dl.so \
+    build/lua/annotations/dl.lua
 
 # SwiftPM knows what has changed.
 .build/release/$(LIBRARY): FORCE
@@ -76,6 +77,12 @@ build/lua/5.4/dl.so: $(GLUE_OBJECTS) build/lib/$(LIBRARY)
 	$(Q)$(CC_SWIFT) $(LINK_FLAGS) -shared -o $@ $(filter %.o,$^) -Lbuild/lib -l:$(LIBRARY) \
 	    '-Wl,-rpath,$$ORIGIN/../../lib:$$ORIGIN/../..'
 
+# What the Lua language server reads: everything declared, with its types.
+build/lua/annotations/dl.lua: build/bin/dlua scripts/annotations.lua $(wildcard bindings/lua/dl/*.lua)
+	@mkdir -p $(@D)
+	@echo 'LUA $@'
+	$(Q)build/bin/dlua scripts/annotations.lua $@ bindings/lua/dl
+
 -include $(GLUE_OBJECTS:.o=.d) $(DLUA_OBJECTS:.o=.d) $(LUA_OBJECTS:.o=.d)
 
 # ---- Running and testing ---------------------------------------------------------------------------------------------
@@ -101,9 +108,10 @@ bench:
 	$(MAKE) build
 	benchmarks/run.sh
 
-# Writes docs/reference out of the declarations.
+# Writes docs/reference out of the declarations, and the same as HTML into build/docs/html.
 docs: build
 	build/bin/dlua scripts/reference.lua docs/reference
+	build/bin/dlua scripts/html.lua build/docs/html
 
 # Brings the committed description of the binary interface up to date.
 abi: build
@@ -121,10 +129,13 @@ install: build
 	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/libdl.pc
 	install -m 755 build/bin/dlua $(DESTDIR)$(PREFIX)/bin/dlua
 	install -m 755 build/lua/5.4/dl.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/dl.so
+	install -d $(DESTDIR)$(PREFIX)/share/libdl/annotations
+	install -m 644 build/lua/annotations/dl.lua $(DESTDIR)$(PREFIX)/share/libdl/annotations/dl.lua
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/, bin/dlua include/dl.h include/dl_lua.h lib/$(LIBRARY) lib/dl/libdl.so \
-	    lib/pkgconfig/libdl.pc lib/lua/5.4/dl.so)
+	    lib/pkgconfig/libdl.pc lib/lua/5.4/dl.so share/libdl/annotations/dl.lua)
+	-rmdir $(DESTDIR)$(PREFIX)/share/libdl/annotations $(DESTDIR)$(PREFIX)/share/libdl 2>/dev/null
 	-rmdir $(DESTDIR)$(PREFIX)/lib/dl 2>/dev/null
 
 clean:

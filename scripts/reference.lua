@@ -1,6 +1,7 @@
 -- Writes the reference pages out of the declarations.   build/bin/dlua scripts/reference.lua [folder]
 
 local dl = require "dl"
+local examples = require "dl.examples"
 local folder = arg[1] or "docs/reference"
 
 local pages = {
@@ -123,8 +124,9 @@ local function entry(prefix, declaration)
     end
     lines[#lines + 1] = ""
   end
-  if declaration.example and declaration.example ~= "" then
-    lines[#lines + 1] = ("```lua\n%s\n```\n"):format((declaration.example:gsub("%s+$", "")))
+  local example = examples.of(declaration)
+  if example then
+    lines[#lines + 1] = ("```lua\n%s\n```\n"):format((example:gsub("%s+$", "")))
   end
   return table.concat(lines, "\n")
 end

@@ -22,7 +22,7 @@ package struct OperationEntry: Sendable {
     package let samples: [OperationSample]
 
     package init(_ declaration: Declaration<any Operation>, samples: [OperationSample]) {
-        self.declaration = declaration
+        self.declaration = Examples.added(to: declaration, samples)
         self.samples = samples
     }
 

@@ -1,4 +1,4 @@
-/* dlua info, dlua doc NAME */
+/* dlua info, dlua doc [NAME] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,8 +63,8 @@ int dlua_command(lua_State *L, int count, char **arguments, int *code)
         *code = run(L, info_source, NULL);
         return 1;
     }
-    if (count == 3 && strcmp(arguments[1], "doc") == 0) {
-        *code = run(L, doc_source, arguments[2]);
+    if ((count == 2 || count == 3) && strcmp(arguments[1], "doc") == 0) {
+        *code = run(L, doc_source, count == 3 ? arguments[2] : NULL);
         return 1;
     }
     return 0;

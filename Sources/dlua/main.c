@@ -96,7 +96,7 @@ static void usage(const char *wrong)
             "  -         stop handling options and execute stdin\n"
             "Commands:\n"
             "  info      show version, processor, threads and kernels\n"
-            "  doc NAME  describe a layer, operation, loss, optimizer and so on\n",
+            "  doc [NAME]  describe a layer, operation, loss, optimizer and so on; list them\n",
             dlua_name);
 }
 

@@ -3,12 +3,13 @@
 package.path = (arg[0]:match "^(.*/)" or "./") .. "?.lua;" .. package.path
 local T = require "harness"
 local dl = require "dl"
+local examples = require "dl.examples"
 local test = T.test
 
-local categories = {
-  "layer", "operation", "loss", "metric", "optimizer", "initializer", "regularizer", "constraint", "activation",
-  "callback", "dataset",
-}
+local categories = {}
+for place, category in ipairs(require "dl.doc".categories) do
+  if pcall(dl.list, category[1]) then categories[place] = category[1] end
+end
 
 -- A script with a print of its own, so that what examples say does not end up between the results.
 local function run(source, name)
@@ -22,7 +23,7 @@ local function run(source, name)
   return printed
 end
 
-for _, category in ipairs(categories) do
+for _, category in pairs(categories) do
   for _, name in ipairs(dl.list(category)) do
     local declaration = assert(dl.describe(category, name))
     test(category .. " " .. name .. " is described", function()
@@ -36,10 +37,12 @@ for _, category in ipairs(categories) do
         assert(argument.expected and #argument.expected > 0, "nothing is said about what may be given for " .. argument.name)
       end
     end)
-    if category == "layer" or declaration.example and #declaration.example > 0 then
-      test("the example of " .. name, function()
-        assert(declaration.example and #declaration.example > 0, "it has none")
-        assert(#run(declaration.example, name) > 0, "it prints nothing")
+    -- Large networks have a test of their own.
+    if not declaration.internal and category ~= "application" then
+      test("the example of " .. category .. " " .. name, function()
+        local example = examples.of(declaration)
+        assert(example and #example > 0, "it has none")
+        assert(#run(example, name) > 0, "it prints nothing")
       end)
     end
   end

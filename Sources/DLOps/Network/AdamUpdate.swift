@@ -19,7 +19,7 @@ struct AdamUpdate: DeclaredOperation {
             + "S. Reddi et al.: On the convergence of Adam and beyond, 2018; I. Loshchilov, F. Hutter: Decoupled weight decay "
             + "regularization, 2017 (arXiv:1711.05101)",
         shapes: "w, g, m, v, h if amsgrad (one shape), learning_rate (), iterations () -> w', m', v', h'",
-        extra: networkExtra("w", "g", "m", "v", "h", "learning_rate", "iterations"),
+        extra: networkExtra("w", "g", "m", "v", "h", "learning_rate", "iterations", internal: true),
         arguments: [
             Argument("beta_1", .float(Argument.fraction), 0.9, "share of the old mean that is kept"),
             Argument("beta_2", .float(Argument.fraction), 0.999, "share of the old mean square that is kept"),

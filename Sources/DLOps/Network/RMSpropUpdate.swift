@@ -17,7 +17,7 @@ struct RMSpropUpdate: DeclaredOperation {
             + "m' = momentum m + s if momentum > 0; w' = w - m', or w - s",
         source: "Keras 3, keras.optimizers.RMSprop; T. Tieleman, G. Hinton: Lecture 6.5, 2012",
         shapes: "w, g, v, a if centered, m if momentum > 0 (one shape), learning_rate () -> w', v', a', m'",
-        extra: networkExtra("w", "g", "v", "a", "m", "learning_rate"),
+        extra: networkExtra("w", "g", "v", "a", "m", "learning_rate", internal: true),
         arguments: [
             Argument("rho", .float(Argument.fraction), 0.9, "share of the old mean square that is kept"),
             Argument("momentum", .float(Argument.fraction), 0.0, "share of the last step that is kept"),

@@ -215,6 +215,11 @@ function declared.configure(declaration, owner, positions, options, skip)
       config[key] = declared.convert(owner, declaration.arguments[place], value)
     end
   end
+  -- What dl.config.set_image_data_format says.
+  if declared.data_format and declaration.category == "layer" and declaration.places.data_format
+    and config.data_format == nil then
+    config.data_format = declared.data_format
+  end
   return config
 end
 

@@ -34,7 +34,7 @@ local function shift_inputs(name, inputs, kinds)
     local given = inputs[place]
     if kind == "index" and given ~= nil then
       if not is_tensor(given) then given = core.tensor(given, "i32") end
-      if name ~= "one_hot" and core.tensor_kind(given) ~= "symbolic"
+      if name ~= "one_hot" and name ~= "multi_hot" and core.tensor_kind(given) ~= "symbolic"
         and core.item((core.apply("any", { (core.apply("equal", { given, 0 })) }))) then
         fail("RANGE", ("%s: position 0; positions count from 1, and from the end with -1"):format(name))
       end
@@ -77,10 +77,15 @@ local function define(declaration)
       place = place + 1
     end
     if several then wanted = #inputs end
+    -- select(conditions, choices): one list after the other.
+    while declaration.lists and place <= count and type((select(place, ...))) == "table" do
+      for _, entry in ipairs((select(place, ...))) do inputs[#inputs + 1] = entry end
+      place, wanted = place + 1, #inputs
+    end
     -- Numbers may stand for tensors that are still missing.
     while place <= count and #inputs < wanted do
       local value = select(place, ...)
-      if type(value) ~= "number" and type(value) ~= "boolean" and type(value) ~= "table" then
+      if type(value) ~= "number" and type(value) ~= "boolean" and type(value) ~= "table" and not is_tensor(value) then
         fail("ARGUMENT", ("'%s' of %s must be a tensor or a number, got %s"):format(names[#inputs + 1], name, kind_of(value)))
       end
       inputs[#inputs + 1] = value
@@ -124,7 +129,7 @@ local function define(declaration)
   end
 end
 
-local extra = {}
+local extra = core.use "control"
 
 --- Scales gradients so that the norm of all of them together is at most `norm`; false entries stay. Also gives the norm.
 function extra.clip_by_global_norm(gradients, norm)
@@ -160,12 +165,11 @@ for alias, name in pairs(aliases) do
   if name then extra[alias] = function(...) return ops[name](...) end end
 end
 
---- Whether two tensors agree within rtol * |b| + atol everywhere.
+--- Whether two tensors agree within rtol * |b| + atol everywhere: allclose(a, b, { rtol = , atol = , equal_nan = })
 function extra.allclose(a, b, options)
-  options = arguments.options("allclose", options, { rtol = "number", atol = "number" })
-  local difference = (core.apply("abs", { (core.apply("subtract", { a, b })) }))
-  local bound = core.apply("abs", { is_tensor(b) and b or core.tensor(b) }) * (options.rtol or 1e-5) + (options.atol or 1e-8)
-  return core.item((core.apply("all", { (core.apply("less_equal", { difference, bound })) })))
+  options = arguments.options("allclose", options, { rtol = "number", atol = "number", equal_nan = "boolean" })
+  local close = core.apply("isclose", { a, b }, { rtol = options.rtol, atol = options.atol, equal_nan = options.equal_nan })
+  return core.item((core.apply("all", { close })))
 end
 
 --- Whether each element is one of the given values.

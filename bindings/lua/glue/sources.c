@@ -77,6 +77,24 @@ static const char cli[] = {
 static const char doc[] = {
 #embed "../dl/doc.lua"
 };
+static const char examples[] = {
+#embed "../dl/examples.lua"
+};
+static const char control[] = {
+#embed "../dl/control.lua"
+};
+static const char random_module[] = {
+#embed "../dl/random.lua"
+};
+static const char config[] = {
+#embed "../dl/config.lua"
+};
+static const char saving[] = {
+#embed "../dl/saving.lua"
+};
+static const char plot[] = {
+#embed "../dl/plot.lua"
+};
 
 #define SOURCE(name, is_public) {#name, name, sizeof name, is_public}
 
@@ -85,4 +103,6 @@ const glue_source glue_sources[] = {
     SOURCE(autodiff, 0), SOURCE(layers, 1),     SOURCE(custom, 0),       SOURCE(models, 1),     SOURCE(training, 0),
     SOURCE(fit, 0),      SOURCE(progress, 0),   SOURCE(losses, 1),       SOURCE(metrics, 1),    SOURCE(confusion, 0),
     SOURCE(optimizers, 1), SOURCE(options, 0),  SOURCE(callbacks, 1),    SOURCE(datasets, 1),   SOURCE(data, 0),
-    SOURCE(utils, 1),    SOURCE(applications, 1), SOURCE(cli, 1),        SOURCE(doc, 0),        {NULL, NULL, 0, 0}};
+    SOURCE(utils, 1),    SOURCE(applications, 1), SOURCE(cli, 1),        SOURCE(doc, 1),
+    SOURCE(examples, 1), SOURCE(control, 0),    {"random", random_module, sizeof random_module, 1},       SOURCE(config, 1),     SOURCE(saving, 1),
+    SOURCE(plot, 0),           {NULL, NULL, 0, 0}};
