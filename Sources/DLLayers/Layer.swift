@@ -133,7 +133,8 @@ package class Layer {
     /// weight's name unless another is given.
     @discardableResult
     package func addWeight(
-        _ prefix: String, _ shape: Shape, trainable: Bool = true, named: String? = nil
+        _ prefix: String, _ shape: Shape, trainable: Bool = true, named: String? = nil,
+        adapting adapt: (Initializer) -> Initializer = { $0 }
     ) throws -> Variable {
         func part<P>(_ suffix: String, _ registry: Registry<P>) throws -> P? {
             let given = arguments["\(prefix)_\(suffix)"]
@@ -144,7 +145,8 @@ package class Layer {
             }
         }
         return try addWeight(
-            named ?? prefix, shape, part("initializer", Initializers.registry) ?? Initializers.registry.make("zeros"),
+            named ?? prefix, shape,
+            adapt(part("initializer", Initializers.registry) ?? Initializers.registry.make("zeros")),
             regularizer: part("regularizer", Regularizers.registry), constraint: part("constraint", Constraints.registry),
             trainable: trainable)
     }

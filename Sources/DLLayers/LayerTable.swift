@@ -9,13 +9,13 @@ package enum Layers {
             + recurrent)
 
     private static let core: [Declaration<Layer>] = [
-        InputLayer.declaration, Dense.declaration, Identity.declaration, OperationLayer.declaration,
+        InputLayer.declaration, Dense.declaration, RBFOutput.declaration, Identity.declaration, OperationLayer.declaration,
     ]
     private static let convolution: [Declaration<Layer>] = [
         Conv1D.declaration, Conv2D.declaration, Conv3D.declaration,
     ] + ConvolutionTranspose.declarations + DepthwiseConvolution.declarations + SeparableConvolution.declarations
     private static let pooling: [Declaration<Layer>] = [
-        MaxPooling2D.declaration, AveragePooling2D.declaration,
+        MaxPooling2D.declaration, AveragePooling2D.declaration, ScaledSubsampling.declaration,
     ] + SpatialPooling.maximumDeclarations + SpatialPooling.averageDeclarations + GlobalAveragePooling.declarations
         + GlobalMaxPooling.declarations + AdaptivePooling.declarations
     private static let geometry: [Declaration<Layer>] = [

@@ -32,6 +32,10 @@ package final class Conv2D: Layer {
             initializerArgument("kernel", "glorot_uniform"), initializerArgument("bias", "zeros"),
             regularizerArgument("kernel"), regularizerArgument("bias"), regularizerArgument("activity"),
             constraintArgument("kernel"), constraintArgument("bias"),
+            Argument(
+                "connection_table", .any, .null,
+                "Which filters see which input channels: a row of 0 and 1 for each channel, a column for each filter; all where "
+                    + "null. The kernel then has the shape (kh, kw, number of ones), row by row."),
         ]
     ) { try Conv2D(checked: $0) }
 
@@ -42,6 +46,7 @@ package final class Conv2D: Layer {
     private let dilation: [Int]
     private let groups: Int
     private let activation: ActivationFunction?
+    private let connections: ConnectionTable?
     private var kernel: Variable!
     private var bias: Variable?
 
@@ -62,7 +67,15 @@ package final class Conv2D: Layer {
                 .argument, "[Conv2D] strides above 1 and a dilation rate above 1 exclude each other. "
                     + "Received: strides \(strides), dilation_rate \(dilation)")
         }
+        connections = try ConnectionTable(arguments, filters: filters, groups: groups)
         super.init(arguments)
+    }
+
+    /// Keras does not know the table, so it is not told of a missing one.
+    override package func config() throws -> JSONObject {
+        var values = try super.config()
+        if connections == nil { values["connection_table"] = nil }
+        return values
     }
 
     private var channelAxis: Int { arguments.optionalString("data_format") == "channels_first" ? 1 : 3 }
@@ -79,12 +92,19 @@ package final class Conv2D: Layer {
                 .shape, "[Conv2D] the number of channels must be divisible by 'groups'. "
                     + "Received: input \(Shape.text(shape)), groups \(groups)")
         }
-        kernel = try addWeight("kernel", Shape(checked: kernelSize + [channels / groups, filters]))
+        let full = try Shape(checked: kernelSize + [channels / groups, filters])
+        if let connections {
+            try connections.expect(channels, shape)
+            kernel = try addWeight(
+                "kernel", Shape(kernelSize + [connections.count]), adapting: { connections.choosing(from: $0, full) })
+        } else {
+            kernel = try addWeight("kernel", full)
+        }
         if arguments.bool("use_bias") { bias = try addWeight("bias", [filters]) }
     }
 
     override package func checkInput(_ shapes: [[Int?]]) throws {
-        let channels = kernel.shape[2] &* groups
+        let channels = connections?.channels ?? kernel.shape[2] &* groups
         guard shapes[0].count == 4, shapes[0][channelAxis] == nil || shapes[0][channelAxis] == channels else {
             throw DLError(
                 .shape, "[Conv2D] layer '\(name)': input has shape \(Shape.text(shapes[0])), kernel was built for \(channels) "
@@ -96,7 +116,7 @@ package final class Conv2D: Layer {
         let first = channelAxis == 1
         let x = first ? try transpose(inputs[0], [0, 2, 3, 1]) : inputs[0]
         var y = try conv2d(
-            x, kernel.value, strides: strides, padding: padding,
+            x, connections?.assembled(kernel.value) ?? kernel.value, strides: strides, padding: padding,
             dilation: dilation, groups: groups)
         if let bias { y = try biasAdd(y, bias.value) }
         if let activation { y = try activation.apply(y) }

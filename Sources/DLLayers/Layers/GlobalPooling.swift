@@ -53,6 +53,18 @@ package final class GlobalAveragePooling: GlobalPooling {
         declaration("Average", rank) { GlobalAveragePooling($0, rank: rank) }
     }
 
+    /// Of a sequence with a mask, the mean of the steps that count.
+    override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
+        guard let mask = inputs[0].mask, inputs[0].shape.rank == 3 else { return try super.call(inputs, training: training) }
+        let (n, steps) = (mask.shape[0], mask.shape.last)
+        let first = arguments.channelsFirst
+        let weights = try reshape(cast(mask, inputs[0].type), first ? [n, 1, steps] : [n, steps, 1])
+        let axis = first ? 2 : 1
+        let total = try sum(multiply(inputs[0], weights), axes: [axis], keepDims: arguments.bool("keepdims"))
+        let count = try sum(weights, axes: [1, 2], keepDims: arguments.bool("keepdims"))
+        return [try divide(total, arguments.bool("keepdims") ? count : reshape(count, [n, 1]))]
+    }
+
     override fileprivate func reduce(_ x: Value, axes: [Int], keepDims: Bool) throws -> Value {
         try mean(x, axes: axes, keepDims: keepDims)
     }

@@ -15,6 +15,10 @@ package enum Activations {
             operation("relu", "Cuts off below 0.", "max(x, 0)"), operation("relu6", "Cuts off below 0 and above 6.", "min(max(x, 0), 6)"),
             operation("sigmoid", "The logistic function.", "1 / (1 + exp(-x))"),
             operation("tanh", "The hyperbolic tangent.", "tanh(x)"),
+            Declaration(
+                "scaled_tanh", "A hyperbolic tangent that is 1 at 1 and -1 at -1.", formula: "1.7159 tanh(2 x / 3)",
+                source: "LeCun et al., Gradient-based learning applied to document recognition, 1998"
+            ) { _ in ActivationFunction { try scale(tanh(scale($0, 2.0 / 3)), 1.7159) } },
             operation("softplus", "A smooth relu.", "log(1 + exp(x))"),
             operation("softsign", "Like tanh, with slower tails.", "x / (1 + |x|)"),
             operation("silu", "x times its sigmoid.", "x / (1 + exp(-x))", ["swish"]),

@@ -8,9 +8,9 @@ package class RandomColours: RandomPictures {
     let values: ClosedRange<Double>
     let range: ClosedRange<Double>
 
-    init(checked arguments: Arguments, within bounds: ClosedRange<Double>) throws {
+    init(checked arguments: Arguments, within bounds: ClosedRange<Double>, pairs: ClosedRange<Double>? = nil) throws {
         values = try arguments.valueRange()
-        range = try arguments.range("factor", within: bounds)
+        range = try arguments.range("factor", within: bounds, pairs: pairs)
         super.init(arguments)
     }
 
@@ -38,7 +38,7 @@ package final class RandomBrightness: RandomColours {
         source: "Keras, keras.layers.RandomBrightness", shapes: shapesText, example: example("RandomBrightness", "factor = 0.2"),
         arguments: [
             Argument("factor", .any, nil, "Parts of the range of values, from -1 to 1: one number for both directions, or two."),
-            valueRangeArgument, seedArgument,
+            valueRangeArgument, seedArgument, dataFormatArgument,
         ]
     ) { try RandomBrightness(checked: $0, within: -1...1) }
 
@@ -99,7 +99,7 @@ package final class RandomSaturation: RandomColours {
             Argument("factor", .any, nil, "From 0 to 1: one number, the largest, or two."), valueRangeArgument, dataFormatArgument,
             seedArgument,
         ]
-    ) { try RandomSaturation(checked: $0, within: 0...1) }
+    ) { try RandomSaturation(checked: $0, within: 0...1, pairs: -1...1) }
 
     override func change(_ x: Value, _ draws: Draws) throws -> Value {
         let f = try draws.uniform([x.shape[0]], range, like: x)

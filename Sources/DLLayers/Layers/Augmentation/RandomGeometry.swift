@@ -132,8 +132,8 @@ package final class RandomShear: RandomPictures {
     private let along: ClosedRange<Double>
 
     init(checked arguments: Arguments) throws {
-        across = try arguments.range("x_factor", within: 0...1)
-        along = try arguments.range("y_factor", within: 0...1)
+        across = try shearRange(arguments, "x_factor")
+        along = try shearRange(arguments, "y_factor")
         super.init(arguments)
     }
 
@@ -145,6 +145,12 @@ package final class RandomShear: RandomPictures {
         let (ones, zeros) = (try onesLike(sign), try zerosLike(sign))
         return try seen(x, [ones, right, zeros, down, ones, zeros])
     }
+}
+
+/// One number stands for itself and its negative.
+private func shearRange(_ arguments: Arguments, _ name: String) throws -> ClosedRange<Double> {
+    let range = try arguments.range(name, within: 0...1, pairs: -1...1)
+    return arguments[name].doubleValue == nil ? range : -range.upperBound...range.upperBound
 }
 
 /// Parts of pictures, at random places.

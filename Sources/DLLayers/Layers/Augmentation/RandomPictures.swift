@@ -142,19 +142,21 @@ package class RandomPictures: Layer {
 
 extension Arguments {
     /// A range within `bounds`, given by two numbers, or by one that stands for itself and its negative, as far as the bounds
-    /// allow.
-    func range(_ name: String, within bounds: ClosedRange<Double>, openBelow: Bool = false) throws -> ClosedRange<Double> {
+    /// allow. Keras writes some ranges with a negative end that it does not take as one number: `pairs` are the bounds of two.
+    func range(
+        _ name: String, within bounds: ClosedRange<Double>, pairs: ClosedRange<Double>? = nil, openBelow: Bool = false
+    ) throws -> ClosedRange<Double> {
         let value = self[name]
         let list = value.doubleValue.map { [-Swift.abs($0), Swift.abs($0)] } ?? (value.arrayValue ?? []).compactMap(\.doubleValue)
         let isOne = value.doubleValue != nil
         let given = isOne ? [value.doubleValue ?? 0] : list
-        guard list.count == 2, isOne || value.arrayValue?.count == 2, given.allSatisfy({ bounds.contains($0) }),
+        guard list.count == 2, isOne || value.arrayValue?.count == 2, given.allSatisfy({ (isOne ? bounds : pairs ?? bounds).contains($0) }),
             !openBelow || given.allSatisfy({ $0 > bounds.lowerBound })
         else {
             throw error(
                 name, "a number from \(Text.shortest(bounds.lowerBound)) to \(Text.shortest(bounds.upperBound)), or two of them")
         }
-        let (low, high) = (Swift.max(list.min() ?? 0, bounds.lowerBound), list.max() ?? 0)
+        let (low, high) = (Swift.max(list.min() ?? 0, isOne ? bounds.lowerBound : -1), list.max() ?? 0)
         // -1 itself is out for zooms, also as the negative of 1.
         return (openBelow ? Swift.max(low, bounds.lowerBound.nextUp) : low)...high
     }
