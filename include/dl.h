@@ -102,6 +102,7 @@ typedef struct dl_loss dl_loss;
 typedef struct dl_metric dl_metric;
 typedef struct dl_optimizer dl_optimizer;
 typedef struct dl_fit dl_fit;             /* a training run that advances event by event */
+typedef struct dl_function dl_function;   /* a function of the caller's that runs as a plan */
 typedef struct dl_script dl_script;       /* a Lua interpreter of the library's own */
 
 /* ---- The process ------------------------------------------------------------------------------------------------- */
@@ -536,6 +537,8 @@ DL_API DL_NODISCARD dl_status dl_loss_create_custom(
 /* The reduced loss. sample_weight may be NULL. out: new reference; release with dl_tensor_release. */
 DL_API DL_NODISCARD dl_status dl_loss_call(
     dl_tensor **out, dl_loss *loss, dl_tensor *y_true, dl_tensor *y_pred, dl_tensor *sample_weight);
+/* What labels count from, 0 or 1, for losses that take class labels. */
+DL_API DL_NODISCARD dl_status dl_loss_set_label_base(dl_loss *loss, int32_t label_base);
 DL_API DL_NODISCARD dl_status dl_loss_retain(dl_loss *loss);
 DL_API void dl_loss_release(dl_loss *loss);
 
@@ -552,8 +555,25 @@ DL_API DL_NODISCARD dl_status dl_metric_update(
 /* A scalar for most metrics. out: new reference; release with dl_tensor_release. */
 DL_API DL_NODISCARD dl_status dl_metric_result(dl_tensor **out, const dl_metric *metric);
 DL_API DL_NODISCARD dl_status dl_metric_reset(dl_metric *metric);
+DL_API DL_NODISCARD dl_status dl_metric_set_label_base(dl_metric *metric, int32_t label_base);
 DL_API DL_NODISCARD dl_status dl_metric_retain(dl_metric *metric);
 DL_API void dl_metric_release(dl_metric *metric);
+
+/* A function over tensors that is called once for each signature (shapes and dtypes) of its inputs, on symbolic tensors,
+ * and then runs as a plan: variables, optimizers and metrics that it changes are changed in each run. It stores new
+ * references in outputs (room for `capacity`) and their number in `count`. name may be NULL.
+ * out: new reference; release with dl_function_release. */
+DL_API DL_NODISCARD dl_status dl_function_create(
+    dl_function **out, const char *name,
+    int32_t (*call)(
+        dl_tensor **outputs, int32_t capacity, int32_t *count, dl_tensor *const *inputs, int32_t input_count, void *payload),
+    void (*destroy)(void *payload), void *payload);
+/* outputs: room for `capacity` tensors, each a new reference; release with dl_tensor_release. One thread at a time. */
+DL_API DL_NODISCARD dl_status dl_function_call(
+    dl_tensor **outputs, int32_t capacity, int32_t *count, dl_function *function, dl_tensor *const *inputs,
+    int32_t input_count);
+DL_API DL_NODISCARD dl_status dl_function_retain(dl_function *function);
+DL_API void dl_function_release(dl_function *function);
 
 /* out: new reference; release with dl_optimizer_release. */
 DL_API DL_NODISCARD dl_status dl_optimizer_create(dl_optimizer **out, const char *name, const char *config);
@@ -570,6 +590,8 @@ DL_API DL_NODISCARD dl_status dl_optimizer_to_json(char **text, const dl_optimiz
 DL_API DL_NODISCARD dl_status dl_optimizer_set_schedule(
     dl_optimizer *optimizer, int32_t (*call)(double *rate, int64_t step, void *payload),
     void (*destroy)(void *payload), void *payload);
+/* Exchanges weights and their moving averages, where use_ema keeps them; a second call undoes it. */
+DL_API DL_NODISCARD dl_status dl_optimizer_swap_averages(dl_optimizer *optimizer);
 /* The learning rate that a schedule, a name or JSON {"class_name", "config"}, has after `step` updates. */
 DL_API DL_NODISCARD dl_status dl_schedule_rate(double *rate, const char *schedule, int64_t step);
 DL_API DL_NODISCARD dl_status dl_optimizer_retain(dl_optimizer *optimizer);

@@ -22,6 +22,10 @@ For `compile{ metrics = { ... } }`: names, aliases, or what constructors give. B
   { "optimizer", "optimizers", "dl.optimizers", [[
 For `compile{ optimizer = ... }`: a name, an alias, or what the constructor gives. By hand:
 `optimizer:apply(gradients, variables)`; `optimizer.learning_rate` may be read and set.]] },
+  { "schedule", "schedules", "dl.optimizers.schedules", [[
+For the option `learning_rate` of an optimizer: what the constructor gives, a Lua function of the number of updates so far,
+or a class derived with `LearningRateSchedule:extend(name, { call = function(self, step) ... end })`. A schedule can be
+called with that number.]] },
   { "initializer", "initializers", "dl.initializers", [[
 For options such as `kernel_initializer`: a name, an alias, or what the constructor gives.]] },
   { "regularizer", "regularizers", "dl.regularizers", [[

@@ -55,6 +55,8 @@ enum HandleKind: Int32 {
     case metric = 6
     case optimizer = 7
     case fit = 8
+    // 9 are scripts.
+    case function = 10
 
     var name: String { "dl_\(self)" }
 }
@@ -68,6 +70,7 @@ extension Value: Handled { static var handleKind: HandleKind { .tensor } }
 extension Tape: Handled { static var handleKind: HandleKind { .tape } }
 extension Loss: Handled { static var handleKind: HandleKind { .loss } }
 extension Metric: Handled { static var handleKind: HandleKind { .metric } }
+extension CompiledFunction: Handled { static var handleKind: HandleKind { .function } }
 extension Optimizer: Handled { static var handleKind: HandleKind { .optimizer } }
 
 /// A layer goes out as one of two kinds, so a class of its own stands for each.

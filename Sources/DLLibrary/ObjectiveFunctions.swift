@@ -72,6 +72,21 @@ public func dl_loss_call(
     }
 }
 
+private func checked(_ labelBase: Int32) throws -> Int {
+    guard labelBase == 0 || labelBase == 1 else { throw DLError(.argument, "'label_base' must be 0 or 1. Received: \(labelBase)") }
+    return Int(labelBase)
+}
+
+@implementation @_cdecl("dl_loss_set_label_base")
+public func dl_loss_set_label_base(_ loss: OpaquePointer?, _ label_base: Int32) -> dl_status {
+    perform { try unwrap(loss, "loss", as: Loss.self).setLabelBase(checked(label_base)) }
+}
+
+@implementation @_cdecl("dl_metric_set_label_base")
+public func dl_metric_set_label_base(_ metric: OpaquePointer?, _ label_base: Int32) -> dl_status {
+    perform { try unwrap(metric, "metric", as: Metric.self).setLabelBase(checked(label_base)) }
+}
+
 @implementation @_cdecl("dl_loss_retain")
 public func dl_loss_retain(_ loss: OpaquePointer?) -> dl_status { perform { try retain(loss, .loss, "loss") } }
 

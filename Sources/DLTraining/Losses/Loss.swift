@@ -18,17 +18,23 @@ package final class Loss: @unchecked Sendable {
     package let reduction: Reduction
     /// {"class_name", "config"} to make it again; nil for a function of the user's own.
     package let serialized: JSON?
-    private let function: (Value, Value) throws -> Value
+    private var function: (Value, Value) throws -> Value
+    /// The function for labels that count from another number, where labels matter.
+    private let rebase: ((Int) -> (Value, Value) throws -> Value)?
 
     package init(
         name: String, reduction: Reduction = .sumOverBatchSize, serialized: JSON? = nil,
-        function: @escaping (Value, Value) throws -> Value
+        rebase: ((Int) -> (Value, Value) throws -> Value)? = nil, function: @escaping (Value, Value) throws -> Value
     ) {
         self.name = name
         self.reduction = reduction
         self.serialized = serialized
         self.function = function
+        self.rebase = rebase
     }
+
+    /// Lets labels count from another number than the loss was made for.
+    package func setLabelBase(_ base: Int) { if let rebase { function = rebase(base) } }
 
     /// The loss of each sample.
     package func perSample(_ truth: Value, _ prediction: Value) throws -> Value {
@@ -44,7 +50,7 @@ package final class Loss: @unchecked Sendable {
         var losses = try perSample(truth, prediction)
         var fitted: Value?
         let isMean = reduction == .sumOverBatchSize || reduction == .mean
-        if let weight = try maskedWeight(weight, prediction.mask, losses.type, scaled: isMean) {
+        if let weight = try maskedWeight(weight, joined(prediction.mask, losses.mask), losses.type, scaled: isMean) {
             let w = try fit(weight, to: losses, name)
             losses = try multiply(losses, w)
             fitted = w

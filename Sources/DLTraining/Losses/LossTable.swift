@@ -17,7 +17,7 @@ package enum Losses {
             margin("Hinge", ["hinge"], "The hinge loss of classes -1 and 1; 0 and 1 are taken for them.", "mean(max(1 - t p, 0))") { $0 },
             margin("SquaredHinge", ["squared_hinge"], "The square of the hinge loss.", "mean(max(1 - t p, 0)^2)") { try square($0) },
             klDivergence, poisson, percentage, logarithmic, categoricalHinge, cosineSimilarity,
-        ])
+        ] + focal + overlap + embedding + classic)
 
     /// From a name or JSON.
     package static func make(_ json: JSON, labelBase: Int = 0) throws -> Loss {
@@ -30,15 +30,15 @@ package enum Losses {
         return try declaration.make(config: .object(config))
     }
 
-    private typealias Function = @Sendable (Value, Value, Arguments) throws -> Value
+    typealias Function = @Sendable (Value, Value, Arguments) throws -> Value
 
-    private static let common: [Argument] = [
+    static let common: [Argument] = [
         Argument("reduction", .choice(Loss.Reduction.allCases.map(\.rawValue)), "sum_over_batch_size",
             "How the losses of the samples become one."),
         Argument("name", .optional(.string), .null, "The name in logs."), Argument("dtype", .optional(.dtype), .null, "Unused: the predictions' type holds."),
     ]
 
-    private static func declare(
+    static func declare(
         _ name: String, _ aliases: [String], _ summary: String, _ formula: String, source: String = "", shapes: String,
         _ arguments: [Argument] = [], _ function: @escaping Function
     ) -> Declaration<Loss> {
@@ -49,12 +49,18 @@ package enum Losses {
             Loss(
                 name: arguments.optionalString("name") ?? aliases.first ?? name,
                 reduction: Loss.Reduction(rawValue: arguments.string("reduction")) ?? .sumOverBatchSize,
-                serialized: ["class_name": .string(name), "config": arguments.json]
+                serialized: ["class_name": .string(name), "config": arguments.json],
+                rebase: arguments.has("label_base") ? { base in
+                    var arguments = arguments
+                    arguments.set("label_base", .int(Int64(base)))
+                    let rebased = arguments
+                    return { try function($0, $1, rebased) }
+                } : nil
             ) { try function($0, $1, arguments) }
         }
     }
 
-    private static let same = "targets and predictions (batch, ...) alike; one loss for each sample"
+    static let same = "targets and predictions (batch, ...) alike; one loss for each sample"
 
     private static func difference(
         _ name: String, _ aliases: [String], _ summary: String, _ formula: String,
@@ -66,7 +72,7 @@ package enum Losses {
         }
     }
 
-    private static func logCosh(_ x: Value) throws -> Value {
+    static func logCosh(_ x: Value) throws -> Value {
         // log(cosh(x)) = x + softplus(-2x) - log(2), which does not overflow.
         let tail = try softplus(multiply(x, constant(-2, like: x)))
         return try subtract(add(x, tail), constant(0.693147180559945309, like: x))
@@ -81,12 +87,15 @@ package enum Losses {
     ) -> Declaration<Loss> {
         declare(name, aliases, summary, formula, shapes: same) { truth, prediction, arguments in
             let (t, p) = try aligned(truth, prediction, arguments.owner)
-            let one = try constant(1, like: p)
-            let signs = try subtract(multiply(t, constant(2, like: t)), one)
-            let binary = try all(logicalOr(equal(t, constant(0, like: t)), equal(t, one)))
-            let labels = try `where`(binary, signs, t)
-            return try meanOfLast(function(relu(subtract(one, multiply(labels, p)))))
+            return try meanOfLast(function(relu(subtract(constant(1, like: p), multiply(signed(t), p)))))
         }
+    }
+
+    /// Labels -1 and 1; those that are all 0 or 1 are taken for them.
+    static func signed(_ t: Value) throws -> Value {
+        let one = try constant(1, like: t)
+        let binary = try all(logicalOr(equal(t, constant(0, like: t)), equal(t, one)))
+        return try `where`(binary, subtract(multiply(t, constant(2, like: t)), one), t)
     }
 
     private static let huber = declare(
@@ -163,9 +172,9 @@ package enum Losses {
 
     // MARK: Cross-entropies
 
-    private static let fromLogits = Argument("from_logits", .bool, false, "Whether predictions are logits instead of probabilities.")
-    private static let smoothing = Argument("label_smoothing", .float(Argument.fraction), 0, "Share of the truth that is spread over all classes.")
-    private static let axis = Argument("axis", .axis, -1, "The axis of the classes.")
+    static let fromLogits = Argument("from_logits", .bool, false, "Whether predictions are logits instead of probabilities.")
+    static let smoothing = Argument("label_smoothing", .float(Argument.fraction), 0, "Share of the truth that is spread over all classes.")
+    static let axis = Argument("axis", .axis, -1, "The axis of the classes.")
 
     private static let sparseCategoricalCrossentropy = declare(
         "SparseCategoricalCrossentropy", ["sparse_categorical_crossentropy"], "The cross-entropy of class labels.",
@@ -176,13 +185,20 @@ package enum Losses {
             Argument("label_base", .int(0...1), 0, "What labels count from."),
         ]
     ) { truth, prediction, arguments in
-        guard !arguments.has("ignore_class") else {
-            throw DLError(.unsupported, "[SparseCategoricalCrossentropy] 'ignore_class' is not supported yet")
+        var labels = try labelsFor(truth, prediction, arguments.owner)
+        var counts: Value?
+        if let ignored = arguments.optionalInt("ignore_class") {
+            let isCounted = try notEqual(cast(labels, .int64), Value(Tensor(scalar: Int64(ignored))))
+            labels = try `where`(isCounted, labels, constant(arguments.float("label_base"), like: labels))
+            counts = isCounted
         }
-        let labels = try labelsFor(truth, prediction, arguments.owner)
-        return try DLOps.sparseCategoricalCrossentropy(
+        let losses = try DLOps.sparseCategoricalCrossentropy(
             labels, prediction, fromLogits: arguments.bool("from_logits"), axis: arguments.int("axis"),
             labelBase: arguments.int("label_base"))
+        guard let counts else { return losses }
+        let counted = try `where`(counts, losses, constant(0, like: losses))
+        counted.mask = counts
+        return counted
     }
 
     private static let categoricalCrossentropy = declare(

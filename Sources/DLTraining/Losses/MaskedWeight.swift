@@ -27,3 +27,10 @@ func maskedWeight(_ weight: Value?, _ mask: Value?, _ type: ElementType, scaled:
     }
     return try multiply(weight, factor)
 }
+
+/// What counts by both masks, where there are both.
+func joined(_ a: Value?, _ b: Value?) throws -> Value? {
+    guard let a, let b else { return a ?? b }
+    guard a.shape == b.shape else { return b }
+    return try logicalAnd(a, b)
+}

@@ -17,9 +17,9 @@ package class Metric {
         self.serialized = serialized
     }
 
-    func addState(_ name: String) throws -> Variable {
+    func addState(_ name: String, shape: Shape = .scalar) throws -> Variable {
         // Sums of many small numbers want the digits.
-        let variable = Variable(try Tensor(scalar: 0.0), name: "\(self.name)/\(name)", trainable: false)
+        let variable = Variable(try Tensor(zeros: shape, .float64), name: "\(self.name)/\(name)", trainable: false)
         variables.append(variable)
         return variable
     }
@@ -28,10 +28,26 @@ package class Metric {
     package func update(_ truth: Value, _ prediction: Value?, weight: Value?) throws {}
 
     /// What has been gathered, as a value; a scalar for most.
-    package func result() throws -> Value { Value(try Tensor(scalar: Float(number()))) }
+    package func result() throws -> Value {
+        let all = numbers()
+        if let resultShape { return Value(try Tensor(all.map { Float($0) }, resultShape)) }
+        return Value(all.count == 1 ? try Tensor(scalar: Float(all[0])) : try Tensor(all.map { Float($0) }))
+    }
 
-    /// The same as a number, without an operation.
-    package func number() -> Double { .nan }
+    /// The sizes of the result where it is not a number or a list of them.
+    var resultShape: Shape?
+
+    /// The same as numbers, without an operation.
+    package func numbers() -> [Double] { [number()] }
+
+    /// What stands for it in logs: the number, or the mean of several.
+    package func number() -> Double {
+        let all = numbers()
+        return all.reduce(0, +) / Double(Swift.max(all.count, 1))
+    }
+
+    /// Lets labels count from another number than the metric was made for.
+    package func setLabelBase(_ base: Int) {}
 
     package func reset() throws {
         for variable in variables {
@@ -48,15 +64,18 @@ package class Metric {
 package final class MeanMetric: Metric {
     package typealias Function = (Value, Value?) throws -> Value
 
-    private let function: Function
+    private var function: Function
+    private let rebase: ((Int) -> Function)?
     private let finish: (@Sendable (Double) -> Double)?
     private var total: Variable!
     private var count: Variable!
 
     package init(
-        name: String, serialized: JSON? = nil, finish: (@Sendable (Double) -> Double)? = nil, function: @escaping Function
+        name: String, serialized: JSON? = nil, finish: (@Sendable (Double) -> Double)? = nil,
+        rebase: ((Int) -> Function)? = nil, function: @escaping Function
     ) throws {
         self.function = function
+        self.rebase = rebase
         self.finish = finish
         super.init(name: name, serialized: serialized)
         total = try addState("total")
@@ -66,7 +85,8 @@ package final class MeanMetric: Metric {
     override package func update(_ truth: Value, _ prediction: Value?, weight: Value?) throws {
         let raw = try function(truth, prediction)
         let values = raw.type.isFloatingPoint ? raw : try cast(raw, .float32)
-        guard let weight = try maskedWeight(weight, prediction?.mask, values.type, scaled: false) else {
+        let mask = try joined(prediction?.mask, raw.mask)
+        guard let weight = try maskedWeight(weight, mask, values.type, scaled: false) else {
             try add(sum(values), to: total)
             try add(constant(Double(values.shape.count), .float64), to: count)
             return
@@ -75,6 +95,8 @@ package final class MeanMetric: Metric {
         try add(sum(multiply(values, fitted)), to: total)
         try add(sum(broadcastTo(fitted, values.shape)), to: count)
     }
+
+    override package func setLabelBase(_ base: Int) { if let rebase { function = rebase(base) } }
 
     override package func number() -> Double {
         let n = count.tensor.number(at: 0)

@@ -16,7 +16,13 @@ package enum Metrics {
             loss("BinaryCrossentropy", ["binary_crossentropy"]),
             loss("CategoricalCrossentropy", ["categorical_crossentropy"]),
             loss("SparseCategoricalCrossentropy", ["sparse_categorical_crossentropy"]),
-        ])
+            loss("CategoricalHinge", ["categorical_hinge"]), loss("LogCosh", ["log_cosh", "logcosh", "LogCoshError"], as: "LogCoshError", label: "logcosh"),
+            loss("MeanAbsolutePercentageError", ["mean_absolute_percentage_error", "mape", "MAPE"]),
+            loss("MeanSquaredLogarithmicError", ["mean_squared_logarithmic_error", "msle", "MSLE"]),
+            loss("Huber", ["huber"]), loss("BinaryFocalCrossentropy", ["binary_focal_crossentropy"]),
+            loss("CategoricalFocalCrossentropy", ["categorical_focal_crossentropy"]),
+            cosineSimilarity, pearson, concordance, zeroOne, topKError, sparseTopKError,
+        ] + thresholdMetrics + classMetrics)
 
     /// From a name or JSON. "accuracy" means the one that suits the shapes of truth and prediction.
     package static func make(
@@ -49,12 +55,12 @@ package enum Metrics {
         return (labels ? "SparseCategorical" : "Categorical") + suffix
     }
 
-    private static let common: [Argument] = [
+    static let common: [Argument] = [
         Argument("name", .optional(.string), .null, "The name in logs."), Argument("dtype", .optional(.dtype), .null, "Unused: sums are kept in float64."),
     ]
     private static let labelBase = Argument("label_base", .int(0...1), 0, "What labels count from.")
 
-    private static func snake(_ name: String) -> String {
+    static func snake(_ name: String) -> String {
         var text = ""
         for character in name {
             if character.isUppercase, !text.isEmpty { text.append("_") }
@@ -71,10 +77,10 @@ package enum Metrics {
         Declaration(
             name, aliases: aliases, summary, source: "Keras, keras.metrics.\(name)", shapes: shapes, arguments: arguments + common
         ) { arguments in
-            try MeanMetric(
+            return try MeanMetric(
                 name: arguments.optionalString("name") ?? snake(name),
-                serialized: ["class_name": .string(name), "config": arguments.json], finish: finish
-            ) { truth, prediction in
+                serialized: ["class_name": .string(name), "config": arguments.json], finish: finish, rebase: rebased(arguments, call)) { try call($0, $1, arguments) }
+            @Sendable func call(_ truth: Value, _ prediction: Value?, _ arguments: Arguments) throws -> Value {
                 guard let prediction else {
                     throw DLError(.argument, "[\(name)] takes targets and predictions. Received: no predictions")
                 }
@@ -173,16 +179,22 @@ package enum Metrics {
     // MARK: Losses as metrics
 
     /// The mean of a loss; it has the loss's own arguments.
-    private static func loss(_ name: String, _ aliases: [String]) -> Declaration<Metric> {
+    private static func loss(
+        _ name: String, _ aliases: [String], as metric: String? = nil, label: String? = nil
+    ) -> Declaration<Metric> {
         let declaration = Losses.registry.find(name)!
         return Declaration(
-            name, aliases: aliases, "The mean of the loss \(name).", formula: declaration.formula,
-            source: "Keras, keras.metrics.\(name)", shapes: declaration.shapes, arguments: declaration.arguments
+            metric ?? name, aliases: aliases.filter { $0 != metric }, "The mean of the loss \(name).", formula: declaration.formula,
+            source: "Keras, keras.metrics.\(name)", shapes: declaration.shapes, arguments: declaration.arguments.filter { $0.name != "reduction" } + [Argument("reduction", .any, .null, "Unused: a metric is the mean.")]
         ) { arguments in
             let loss = try declaration.make(arguments)
             return try MeanMetric(
-                name: arguments.optionalString("name") ?? aliases[0],
-                serialized: ["class_name": .string(name), "config": arguments.json]
+                name: arguments.optionalString("name") ?? label ?? aliases[0],
+                serialized: ["class_name": .string(metric ?? name), "config": arguments.json],
+                rebase: arguments.has("label_base") ? { base in
+                    loss.setLabelBase(base)
+                    return { try loss.perSample($0, $1 ?? $0) }
+                } : nil
             ) { truth, prediction in
                 guard let prediction else {
                     throw DLError(.argument, "[\(name)] takes targets and predictions. Received: no predictions")
@@ -198,5 +210,98 @@ package enum Metrics {
     ) { truth, prediction, arguments in
         let (t, p) = try aligned(truth, prediction, arguments.owner)
         return try square(subtract(p, t))
+    }
+
+    /// The function of a metric for labels that count from another number, where it has labels.
+    static func rebased(
+        _ arguments: Arguments, _ function: @escaping @Sendable (Value, Value?, Arguments) throws -> Value
+    ) -> ((Int) -> MeanMetric.Function)? {
+        guard arguments.has("label_base") else { return nil }
+        return { base in
+            var arguments = arguments
+            arguments.set("label_base", .int(Int64(base)))
+            let rebased = arguments
+            return { try function($0, $1, rebased) }
+        }
+    }
+
+    // MARK: Correlations
+
+    private static let vectorAxis = Argument("axis", .axis, -1, "The axis of the vectors.")
+
+    private static let cosineSimilarity = declare(
+        "CosineSimilarity", ["cosine_similarity"], "The cosine between targets and predictions.",
+        shapes: "targets and predictions alike", [vectorAxis]
+    ) { truth, prediction, arguments in
+        let axis = arguments["axis"]
+        let loss = try Losses.registry.declaration("CosineSimilarity").make(config: ["axis": axis])
+        return try negative(loss.perSample(truth, prediction))
+    }
+
+    private static let pearson = declare(
+        "PearsonCorrelation", ["pearson_correlation"], "Pearson's correlation of targets and predictions of each sample.",
+        shapes: "targets and predictions (batch, ...) alike", [vectorAxis]
+    ) { truth, prediction, arguments in
+        let (t, p) = try aligned(truth, prediction, arguments.owner)
+        let axis = arguments.int("axis")
+        func standard(_ x: Value) throws -> Value {
+            let centered = try subtract(x, DLOps.mean(x, axes: [axis], keepDims: true))
+            return try divide(centered, sqrt(DLOps.mean(square(centered), axes: [axis], keepDims: true)))
+        }
+        return try DLOps.mean(multiply(standard(t), standard(p)), axes: [axis])
+    }
+
+    private static let concordance = declare(
+        "ConcordanceCorrelation", ["concordance_correlation"], "Lin's correlation, which also asks for equal means and deviations.",
+        shapes: "targets and predictions (batch, ...) alike", [vectorAxis]
+    ) { truth, prediction, arguments in
+        let (t, p) = try aligned(truth, prediction, arguments.owner)
+        let axis = arguments.int("axis")
+        func average(_ x: Value) throws -> Value { try DLOps.mean(x, axes: [axis], keepDims: true) }
+        let (a, b) = (try average(t), try average(p))
+        let (u, v) = (try average(square(subtract(t, a))), try average(square(subtract(p, b))))
+        let covariance = try multiply(subtract(t, b), subtract(p, b))
+        let norm = try add(add(u, v), square(subtract(a, b)))
+        return try DLOps.mean(divide(scale(covariance, 2), scale(norm, 1, 1e-7)), axes: [axis])
+    }
+
+    // MARK: Errors
+
+    private static let zeroOne = declare(
+        "ZeroOne", ["zero_one", "error_rate"], "How often the prediction is wrong: 1 minus the accuracy that suits the shapes.",
+        shapes: "labels, one-hot targets or yes-or-no targets", [labelBase]
+    ) { truth, prediction, arguments in
+        let hits: Value
+        switch suitable(truth.spec, prediction.spec, "") {
+        case "Binary":
+            let (t, p) = try aligned(truth, prediction, arguments.owner)
+            hits = try binaryMatches(t, p, threshold: 0.5)
+        case "Categorical": hits = try categoricalMatches(truth, prediction)
+        default:
+            let labels = try Losses.labelsFor(truth, prediction, arguments.owner)
+            hits = try sparseCategoricalMatches(labels, prediction, labelBase: arguments.int("label_base"))
+        }
+        return try scale(cast(hits, .float32), -1, 1)
+    }
+
+    private static let topKError = declare(
+        "TopKCategoricalError", ["top_k_categorical_error"], "How often the right class is not among the k most probable.",
+        shapes: "one-hot targets and predictions (batch, classes)", [k]
+    ) { truth, prediction, arguments in
+        guard truth.shape == prediction.shape, truth.shape.rank >= 1 else {
+            throw DLError(
+                .shape, "[TopKCategoricalError] targets must be one-hot in the shape of the predictions. "
+                    + "Received: targets \(truth.shape), predictions \(prediction.shape)")
+        }
+        return try scale(cast(inTopK(argmax(truth, axis: -1), prediction, k: arguments.int("k")), .float32), -1, 1)
+    }
+
+    private static let sparseTopKError = declare(
+        "SparseTopKCategoricalError", ["sparse_top_k_categorical_error"], "How often the label is not among the k most probable classes.",
+        shapes: sparseShapes, [k, labelBase]
+    ) { truth, prediction, arguments in
+        let labels = try Losses.labelsFor(truth, prediction, arguments.owner)
+        let hits = try inTopK(labels, prediction, k: arguments.int("k"), labelBase: arguments.int("label_base"))
+        return try scale(cast(hits, .float32), -1, 1)
     }
 }

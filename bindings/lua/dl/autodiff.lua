@@ -92,4 +92,24 @@ function autodiff.value_and_grad(f, sources)
   return value, methods.gradient(tape, value, sources)
 end
 
+-- ---- Compiled functions ----------------------------------------------------------------------------------------
+
+core.metamethod("dl.Function", "__call", function(compiled, ...)
+  local inputs = {}
+  for place = 1, select("#", ...) do
+    local value = select(place, ...)
+    if value == nil then fail("ARGUMENT", ("argument %d of a compiled function is nil; it takes tensors"):format(place)) end
+    inputs[place] = tensor.from(value, ("argument %d"):format(place))
+  end
+  return core.function_call(compiled, inputs)
+end)
+
+--- A step of one's own that runs as a plan: local step = dl.compile(function(x, y) ... return loss end)
+-- The function is called once for each signature of its arguments, which are tensors, and records what it does; later calls
+-- run that without the script. Variables, optimizers and metrics that it changes are changed in each call.
+function autodiff.compile(f)
+  if type(f) ~= "function" then fail("ARGUMENT", "dl.compile takes a function over tensors, got " .. kind_of(f)) end
+  return core.function_create(f)
+end
+
 return autodiff

@@ -32,6 +32,162 @@ end
 --- A table of functions, for those who like to say so: LambdaCallback{ on_epoch_end = function(epoch, logs) ... end }
 function extra.LambdaCallback(functions) return functions end
 
+-- ---- Moving averages -------------------------------------------------------------------------------------------
+
+--- Puts the moving averages of an optimizer with use_ema in the weights' place while the model is validated.
+-- SwapEMAWeights{ swap_on_epoch = true }: at the end of each epoch too, until the next begins, for callbacks that save.
+function extra.SwapEMAWeights(options)
+  options = arguments.options("SwapEMAWeights", options, { swap_on_epoch = "boolean" })
+  local swapped = false
+  local function swap(model, want)
+    if want ~= swapped then
+      core.optimizer_swap(model.optimizer)
+      swapped = want
+    end
+  end
+  return {
+    on_train_begin = function(_, model)
+      swapped = false
+      if not model.optimizer:get_config().use_ema then
+        fail("ARGUMENT", "SwapEMAWeights needs an optimizer with use_ema = true")
+      end
+    end,
+    on_test_begin = function(_, model) swap(model, true) end,
+    on_test_end = function(_, model) swap(model, false) end,
+    on_epoch_begin = function(_, _, model) swap(model, false) end,
+    on_epoch_end = function(_, _, model)
+      if options.swap_on_epoch then swap(model, true) end
+    end,
+  }
+end
+
+-- ---- Backup ----------------------------------------------------------------------------------------------------
+
+--- Writes the weights and the number of epochs after each epoch, and goes on from there where a run was cut off:
+-- BackupAndRestore "folder/backup". What is left is removed when training ends well, unless delete_checkpoint = false.
+function extra.BackupAndRestore(path, options)
+  if type(path) == "table" then path, options = path[1] or path.backup_dir or path.path, path end
+  if type(path) ~= "string" or path == "" then fail("ARGUMENT", "BackupAndRestore takes a path, got " .. kind_of(path)) end
+  local file, keep = path .. ".safetensors", options and options.delete_checkpoint == false
+  return {
+    on_train_begin = function(_, model)
+      local found = io and io.open(file, "rb")
+      if not found then return end
+      found:close()
+      model:load_weights(file)
+    end,
+    on_epoch_end = function(_, _, model) assert(model:save_weights(file)) end,
+    on_train_end = function()
+      if not keep and os then os.remove(file) end
+    end,
+  }
+end
+
+-- ---- Curves ----------------------------------------------------------------------------------------------------
+
+local colours = { "#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b" }
+
+local function svg(history, names, title)
+  local wide, high, left, top = 640, 400, 60, 30
+  local low, most, epochs = math.huge, -math.huge, 1
+  for _, name in ipairs(names) do
+    for place, value in ipairs(history[name]) do
+      if value == value and math.abs(value) ~= math.huge then low, most = math.min(low, value), math.max(most, value) end
+      epochs = math.max(epochs, place)
+    end
+  end
+  if low > most then low, most = 0, 1 end
+  if low == most then low, most = low - 0.5, most + 0.5 end
+  local function x(place) return left + (wide - left - 20) * (epochs == 1 and 0.5 or (place - 1) / (epochs - 1)) end
+  local function y(value) return high - 40 - (high - 40 - top) * (value - low) / (most - low) end
+  local parts = {
+    ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">'):format(wide, high),
+    ('<rect width="%d" height="%d" fill="white"/><text x="%d" y="18">%s</text>'):format(wide, high, left,
+      (title:gsub("[<>&]", ""))),
+  }
+  for tick = 0, 4 do
+    local value = low + (most - low) * tick / 4
+    parts[#parts + 1] = ('<path d="M%d %.1fH%d" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%.4g</text>'):format(
+      left, y(value), wide - 20, left - 6, y(value) + 4, value)
+  end
+  parts[#parts + 1] = ('<text x="%d" y="%d">epoch 1</text><text x="%d" y="%d" text-anchor="end">%d</text>'):format(left,
+    high - 18, wide - 20, high - 18, epochs)
+  for place, name in ipairs(names) do
+    local points, colour = {}, colours[(place - 1) % #colours + 1]
+    for epoch, value in ipairs(history[name]) do
+      if value == value and math.abs(value) ~= math.huge then
+        points[#points + 1] = ("%.1f,%.1f"):format(x(epoch), y(value))
+      end
+    end
+    parts[#parts + 1] = ('<polyline fill="none" stroke="%s" stroke-width="2" points="%s"/>'):format(colour,
+      table.concat(points, " "))
+    parts[#parts + 1] = ('<text x="%d" y="%d" fill="%s">%s</text>'):format(left + 10, top + 14 * place, colour,
+      (name:gsub("[<>&]", "")))
+  end
+  parts[#parts + 1] = "</svg>\n"
+  return table.concat(parts, "\n")
+end
+
+--- Draws curves of figures over epochs into an SVG file, anew after each:
+-- Plot{ "curves.svg", figures = { "loss", "val_loss" } }
+function extra.Plot(options)
+  if type(options) == "string" then options = { options } end
+  options = arguments.options("Plot", options, { path = "string", figures = "table", title = "string" })
+  local path = options.path or options[1]
+  if type(path) ~= "string" then fail("ARGUMENT", "Plot takes a file name: Plot{ \"curves.svg\" }") end
+  local history = {}
+  return {
+    on_train_begin = function() history = {} end,
+    on_epoch_end = function(_, logs)
+      local names = {}
+      for name, value in pairs(logs) do
+        history[name] = history[name] or {}
+        table.insert(history[name], value)
+      end
+      for name in pairs(history) do names[#names + 1] = name end
+      table.sort(names)
+      for _, name in ipairs(options.figures or {}) do
+        if not history[name] then
+          fail("ARGUMENT", ("Plot: there is no figure '%s'%s"):format(tostring(name), arguments.suggestion(name, names)))
+        end
+      end
+      if not io then fail("UNSUPPORTED", "Plot needs a script that may write files") end
+      local file = assert(io.open(path, "wb"))
+      file:write(svg(history, options.figures or names, options.title or path))
+      file:close()
+    end,
+  }
+end
+
+--- Calls print_fn(text) with the figures of each epoch: for logs of one's own beside or instead of fit's bar.
+function extra.ProgbarLogger(options)
+  options = arguments.options("ProgbarLogger", options, { print_fn = "function" })
+  local write = options.print_fn or print
+  return {
+    on_epoch_end = function(epoch, logs)
+      local names, parts = {}, {}
+      for name in pairs(logs) do names[#names + 1] = name end
+      table.sort(names)
+      for place, name in ipairs(names) do parts[place] = ("%s: %.4g"):format(name, logs[name]) end
+      write(("Epoch %d - %s"):format(epoch, table.concat(parts, " - ")))
+    end,
+  }
+end
+
+--- Keeps what fit returns as well, list by list: local history = History(); then history.history.loss
+function extra.History()
+  local callback = { history = {}, epoch = {} }
+  function callback.on_train_begin() callback.history, callback.epoch = {}, {} end
+  function callback.on_epoch_end(epoch, logs)
+    table.insert(callback.epoch, epoch)
+    for name, value in pairs(logs) do
+      callback.history[name] = callback.history[name] or {}
+      table.insert(callback.history[name], value)
+    end
+  end
+  return callback
+end
+
 --- Stops when the loss is no number; Keras's name is TerminateOnNaN.
 function extra.NaNGuard() return declared.config("callback", "TerminateOnNaN", {}) end
 

@@ -262,7 +262,7 @@ function declared.namespace(title, category, make, extra)
       local near = suggestion(name, names)
       return fail("NOT_FOUND", ("there is no %s.%s%s"):format(title, name, near ~= "" and near or "; " .. message))
     end
-    local value = make(declaration, declaration.name)
+    local value = make(declaration, declaration.name, name)
     rawset(space, name, value)
     return value
   end

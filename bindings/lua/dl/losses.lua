@@ -13,17 +13,45 @@ end)
 
 local losses = {}
 
+-- Losses and metrics whose labels count from 1 only because their script did not say: compile's label_base holds for them.
+local unsaid = setmetatable({}, { __mode = "k" })
+
+--- Lets an object that compile gets count labels as compile says.
+function losses.follow_label_base(object, base)
+  if unsaid[object] then core.label_base(object, base) end
+end
+
+function losses.note(object, declaration, given)
+  if declaration.places.label_base and given.label_base == nil then unsaid[object] = true end
+  return object
+end
+
 --- Labels count from 1 in Lua, unless a script says otherwise.
 function losses.with_label_base(declaration, config)
   if declaration.places.label_base and config.label_base == nil then config.label_base = 1 end
   return config
 end
 
-local space = declared.namespace("dl.losses", "loss", function(declaration, name)
-  return declared.constructor("dl.losses", declaration, function(...)
+local space = declared.namespace("dl.losses", "loss", function(declaration, name, requested)
+  local function create(...)
     local positions, options = declared.sort(declaration, ...)
-    return core.loss(name, losses.with_label_base(declaration, declared.configure(declaration, name, positions, options)))
-  end)
+    local config = declared.configure(declaration, name, positions, options)
+    local given = { label_base = config.label_base }
+    return losses.note(core.loss(name, losses.with_label_base(declaration, config)), declaration, given)
+  end
+  if requested == name then return declared.constructor("dl.losses", declaration, create) end
+  -- Keras's functions: mean_squared_error(y_true, y_pred, { ... }) gives the loss of each sample.
+  return setmetatable({ loss_name = requested, name = name, category = "loss" }, {
+    __call = function(_, y_true, y_pred, options)
+      if y_pred == nil then return create(y_true) end
+      local config = {}
+      for key, value in pairs(options or {}) do config[key] = value end
+      config.reduction = "none"
+      return create(config)(y_true, y_pred)
+    end,
+    __tostring = function() return "dl.losses." .. requested end,
+    __index = { declaration = declaration },
+  })
 end, {
   --- A loss written in Lua: custom(function(y_true, y_pred) return (y_true - y_pred):abs() end, "name")
   custom = function(f, name)

@@ -40,11 +40,19 @@ end)
 return declared.namespace("dl.metrics", "metric", function(declaration, name)
   return declared.constructor("dl.metrics", declaration, function(...)
     local positions, options = declared.sort(declaration, ...)
-    return core.metric(name, core.losses.with_label_base(declaration,
-      declared.configure(declaration, name, positions, options)))
+    local config = declared.configure(declaration, name, positions, options)
+    local given = { label_base = config.label_base }
+    return core.losses.note(core.metric(name, core.losses.with_label_base(declaration, config)), declaration, given)
   end)
 end, {
   ConfusionMatrix = core.use "confusion",
+
+  --- The same as custom, by Keras's name: MeanMetricWrapper(f, { name = "mine" })
+  MeanMetricWrapper = function(f, options)
+    if type(f) == "table" and f.fn then f, options = f.fn, f end
+    if type(f) ~= "function" then fail("ARGUMENT", "MeanMetricWrapper takes a function, got " .. kind_of(f)) end
+    return core.metric_custom(type(options) == "table" and options.name or "mean_metric_wrapper", f)
+  end,
 
   --- A metric written in Lua, the mean of what the function gives for each sample.
   custom = function(f, name)

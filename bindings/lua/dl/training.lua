@@ -12,11 +12,14 @@ local training = {}
 -- ---- Compile ---------------------------------------------------------------------------------------------------
 
 -- Losses or metrics in the form the library reads: names as they are, objects and functions as places in `objects`.
-local function describe(value, kind, make, objects, owner)
+local function describe(value, kind, make, objects, owner, base)
   if value == nil or value == false then return core.null end
+  -- The function form of a loss stands for its name.
+  if type(value) == "table" and type(value.loss_name) == "string" then return value.loss_name end
   if type(value) == "string" then return value end
   if type(value) == "function" then value = make(("custom_%s"):format(owner), value) end
   if core.kind(value) == kind then
+    if base == 0 then core.losses.follow_label_base(value, 0) end
     objects[#objects + 1] = value
     return { handle = #objects - 1 }
   end
@@ -28,12 +31,12 @@ local function describe(value, kind, make, objects, owner)
     fail("ARGUMENT", ("'%s' got the constructor %s; call it: %s()"):format(owner, tostring(value), value.name))
   end
   local form, names = {}, arguments.keys(value)
-  for _, name in ipairs(names) do form[name] = describe(value[name], kind, make, objects, owner) end
+  for _, name in ipairs(names) do form[name] = describe(value[name], kind, make, objects, owner, base) end
   if #names > 0 then
     if #value > 0 then fail("ARGUMENT", ("'%s' mixes entries with and without names"):format(owner)) end
     return form
   end
-  for place = 1, #value do form[place] = describe(value[place], kind, make, objects, owner) end
+  for place = 1, #value do form[place] = describe(value[place], kind, make, objects, owner, base) end
   return core.array(form)
 end
 
@@ -69,11 +72,11 @@ function methods.compile(model, options, ...)
     if type(value) == "string" then return core.encode(value) end
     return nil
   end
-  form.loss = text(describe(options.loss, "dl.Loss", core.loss_custom, form.losses, "loss"))
+  form.loss = text(describe(options.loss, "dl.Loss", core.loss_custom, form.losses, "loss", base))
   local function metrics(value, owner)
     if value == nil then return nil end
     local single = type(value) ~= "table" or core.kind(value)
-    return text(describe(single and { value } or value, "dl.Metric", core.metric_custom, form.metric_objects, owner))
+    return text(describe(single and { value } or value, "dl.Metric", core.metric_custom, form.metric_objects, owner, base))
   end
   form.metrics = metrics(options.metrics, "metrics")
   form.weighted_metrics = metrics(options.weighted_metrics, "weighted_metrics")

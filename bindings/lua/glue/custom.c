@@ -295,6 +295,84 @@ static int core_optimizer_schedule(lua_State *L)
     return 0;
 }
 
+/* ---- Compiled functions -------------------------------------------------------------------------------------- */
+
+static void run_function(lua_State *L, const glue_ref *ref, void *argument)
+{
+    layer_call *call = argument;
+    int32_t i, count;
+    int base;
+    luaL_checkstack(L, call->input_count + 8, NULL);
+    base = lua_gettop(L);
+    glue_ref_push(L, ref);
+    for (i = 0; i < call->input_count; i++) glue_push_borrowed(L, GLUE_TENSOR, call->inputs[i]);
+    lua_call(L, call->input_count, LUA_MULTRET);
+    count = (int32_t)(lua_gettop(L) - base);
+    if (count > call->capacity) {
+        glue_fail(L, "ARGUMENT", "a compiled function returned %d values, more than %d", (int)count, (int)call->capacity);
+        return;
+    }
+    for (i = 0; i < count; i++) {
+        lua_pushvalue(L, base + 1 + i);
+        if (!glue_test(L, -1, GLUE_TENSOR) && lua_type(L, -1) != LUA_TNUMBER) {
+            glue_fail(L, "ARGUMENT", "a compiled function returned %s; expected tensors", luaL_typename(L, -1));
+            return;
+        }
+        give(L, &call->outputs[i]);
+        *call->count = i + 1;
+        lua_pop(L, 1);
+    }
+}
+
+static int32_t on_function(dl_tensor **outputs, int32_t capacity, int32_t *count, dl_tensor *const *inputs,
+                           int32_t input_count, void *payload)
+{
+    layer_call call = {NULL, outputs, capacity, count, inputs, input_count, -1};
+    int32_t failed;
+    *count = 0;
+    failed = glue_run(payload, run_function, &call);
+    if (failed) {
+        while (*count) {
+            dl_tensor_release(outputs[--*count]);
+            outputs[*count] = NULL;
+        }
+    }
+    return failed;
+}
+
+/* function_create(function) -> compiled function */
+static int core_function_create(lua_State *L)
+{
+    glue_box *box;
+    glue_ref *ref;
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    box = glue_push(L, GLUE_FUNCTION);
+    lua_pushvalue(L, 1);
+    ref = glue_ref_create(L);
+    GLUE_ONCE(L, dl_function_create((dl_function **)&box->handle, "function", on_function, glue_ref_destroy, ref));
+    return 1;
+}
+
+/* function_call(compiled function, list of tensors) -> tensors */
+static int core_function_call(lua_State *L)
+{
+    dl_function *function = glue_check(L, 1, GLUE_FUNCTION)->handle;
+    dl_tensor **inputs, *outputs[GLUE_RESULTS];
+    int32_t input_count, count = 0;
+    inputs = (dl_tensor **)glue_handles(L, 2, GLUE_TENSOR, 0, &input_count);
+    GLUE_ONCE(L, dl_function_call(outputs, GLUE_RESULTS, &count, function, inputs, input_count));
+    return glue_push_results(L, outputs, count, 1);
+}
+
+/* optimizer_swap(optimizer) */
+static int core_optimizer_swap(lua_State *L)
+{
+    dl_optimizer *optimizer = glue_check(L, 1, GLUE_OPTIMIZER)->handle;
+    GLUE_ONCE(L, dl_optimizer_swap_averages(optimizer));
+    return 0;
+}
+
 void glue_open_custom(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"layer_custom", core_layer_custom},
@@ -302,6 +380,9 @@ void glue_open_custom(lua_State *L)
                                          {"loss_custom", core_loss_custom},
                                          {"metric_custom", core_metric_custom},
                                          {"optimizer_schedule", core_optimizer_schedule},
+                                         {"optimizer_swap", core_optimizer_swap},
+                                         {"function_create", core_function_create},
+                                         {"function_call", core_function_call},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

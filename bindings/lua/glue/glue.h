@@ -34,6 +34,7 @@ typedef enum glue_kind {
     GLUE_METRIC,
     GLUE_OPTIMIZER,
     GLUE_FIT,
+    GLUE_FUNCTION,
     GLUE_KINDS
 } glue_kind;
 

@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const char *const names[GLUE_KINDS] = {"dl.Tensor", "dl.Tape",   "dl.Layer",     "dl.Model",
-                                              "dl.Loss",   "dl.Metric", "dl.Optimizer", "dl.Fit"};
+                                              "dl.Loss",   "dl.Metric", "dl.Optimizer", "dl.Fit",
+                                              "dl.Function"};
 static const char class_keys[GLUE_KINDS];
 
 const char *glue_name(glue_kind kind) { return names[kind]; }
@@ -261,7 +262,8 @@ static void open_kind(lua_State *L, int kind)
 static int core_class(lua_State *L)
 {
     int kind = luaL_checkoption(L, 1, NULL, (const char *const[]){"dl.Tensor", "dl.Tape", "dl.Layer", "dl.Model", "dl.Loss",
-                                                                  "dl.Metric", "dl.Optimizer", "dl.Fit", NULL});
+                                                                  "dl.Metric", "dl.Optimizer", "dl.Fit",
+                                                                  "dl.Function", NULL});
     glue_push_class(L, kind);
     return 1;
 }

@@ -63,6 +63,21 @@ static int core_metric_result(lua_State *L)
     return 1;
 }
 
+/* label_base(loss or metric, 0 or 1) */
+static int core_label_base(lua_State *L)
+{
+    int32_t base = (int32_t)luaL_checkinteger(L, 2);
+    glue_box *box = glue_test(L, 1, GLUE_LOSS);
+    if (box) {
+        dl_loss *loss = glue_check(L, 1, GLUE_LOSS)->handle;
+        GLUE_TRY(L, dl_loss_set_label_base(loss, base));
+    } else {
+        dl_metric *metric = glue_check(L, 1, GLUE_METRIC)->handle;
+        GLUE_TRY(L, dl_metric_set_label_base(metric, base));
+    }
+    return 0;
+}
+
 static int core_metric_reset(lua_State *L)
 {
     dl_metric *metric = glue_check(L, 1, GLUE_METRIC)->handle;
@@ -147,6 +162,7 @@ void glue_open_objective(lua_State *L)
                                          {"metric_update", core_metric_update},
                                          {"metric_result", core_metric_result},
                                          {"metric_reset", core_metric_reset},
+                                         {"label_base", core_label_base},
                                          {"optimizer", core_optimizer},
                                          {"optimizer_apply", core_optimizer_apply},
                                          {"optimizer_iterations", core_optimizer_iterations},

@@ -273,6 +273,7 @@ void glue_release(lua_State *L, glue_box *box, glue_kind kind)
     case GLUE_METRIC: dl_metric_release(handle); break;
     case GLUE_OPTIMIZER: dl_optimizer_release(handle); break;
     case GLUE_FIT: dl_fit_release(handle); break;
+    case GLUE_FUNCTION: dl_function_release(handle); break;
     case GLUE_KINDS: break;
     }
     state = get_state(L);
