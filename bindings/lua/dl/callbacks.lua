@@ -101,7 +101,8 @@ local function svg(history, names, title)
   local function x(place) return left + (wide - left - 20) * (epochs == 1 and 0.5 or (place - 1) / (epochs - 1)) end
   local function y(value) return high - 40 - (high - 40 - top) * (value - low) / (most - low) end
   local parts = {
-    ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">'):format(wide, high),
+    ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">'):format(wide,
+      high),
     ('<rect width="%d" height="%d" fill="white"/><text x="%d" y="18">%s</text>'):format(wide, high, left,
       (title:gsub("[<>&]", ""))),
   }
