@@ -335,6 +335,9 @@ DL_API DL_NODISCARD dl_status dl_layer_compute_output_shape(char **text, dl_laye
 DL_API DL_NODISCARD dl_status dl_layer_call_with(
     dl_tensor **outputs, int32_t capacity, int32_t *count, dl_layer *layer, dl_tensor *const *inputs,
     int32_t input_count, const char *const *names, int32_t name_count, const char *options);
+/* Tells a DenseTied or Conv2DTied whose kernel it shares, before it is first called; both then stand for one variable.
+ * DL_ERROR_ARGUMENT: not such a layer, or the other one has no such kernel. */
+DL_API DL_NODISCARD dl_status dl_layer_tie(dl_layer *layer, dl_layer *other);
 /* Learns from data before training: mean and variance of a Normalization, say. batches: one or several tensors.
  * DL_ERROR_UNSUPPORTED: the layer learns nothing in this way. */
 DL_API DL_NODISCARD dl_status dl_layer_adapt(dl_layer *layer, dl_tensor *const *batches, int32_t count);

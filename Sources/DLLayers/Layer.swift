@@ -96,6 +96,9 @@ package class Layer {
     package var callTensors: [String] { [] }
     package var callFlags: [String] { [] }
 
+    /// Whether Keras is given the tensors by name, which are masks, as a list `mask`.
+    package var masksGoAsList: Bool { false }
+
     /// Whether Keras calls it with its inputs one after another, not with a list of them, and what it calls them then.
     package var takesInputsOneByOne: Bool { !inputNames.isEmpty }
     package var inputNames: [String] { [] }
@@ -490,7 +493,8 @@ package class Layer {
 
     /// Symbolic shapes of the outputs for inputs of these shapes.
     package func outputSpecs(for inputs: [PartialSpec], training: Bool? = nil) throws -> [PartialSpec] {
-        try inferOutputs(inputs) { try self.apply($0, training: training) }
+        try buildIfNeeded(inputs.map(\.shape))
+        return try inferOutputs(inputs) { try self.apply($0, training: training) }
     }
 }
 

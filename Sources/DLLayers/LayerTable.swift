@@ -5,8 +5,10 @@ import DLGraph
 package enum Layers {
     package static let registry = Registry<Layer>(
         "layer",
-        core + convolution + pooling + geometry + augmentation + activation + regularization + normalization + merging
-            + recurrent)
+        [
+            core, convolution, pooling, geometry, augmentation, activation, regularization, normalization, merging, recurrent,
+            attention, encoding, products,
+        ].flatMap { $0 })
 
     private static let core: [Declaration<Layer>] = [
         InputLayer.declaration, Dense.declaration, RBFOutput.declaration, Identity.declaration, OperationLayer.declaration,
@@ -30,8 +32,20 @@ package enum Layers {
     ]
     private static let activation: [Declaration<Layer>] = [
         Activation.declaration, ReLU.declaration, Softmax.declaration, LeakyReLU.declaration, ELU.declaration,
+        PReLU.declaration,
     ]
-    private static let regularization: [Declaration<Layer>] = [Dropout.declaration]
+    private static let regularization: [Declaration<Layer>] = [
+        Dropout.declaration, GaussianDropout.declaration, GaussianNoise.declaration, AlphaDropout.declaration,
+        ActivityRegularization.declaration,
+    ] + SpatialDropout.declarations
+    private static let attention: [Declaration<Layer>] = [
+        Attention.declaration, AdditiveAttention.additiveDeclaration, MultiHeadAttention.declaration,
+        GroupQueryAttention.declaration,
+    ]
+    private static let products: [Declaration<Layer>] = [
+        EinsumDense.declaration, DenseTied.declaration, Conv2DTied.declaration, Perceptron.declaration,
+    ]
+    private static let encoding: [Declaration<Layer>] = [CategoryEncoding.declaration, Discretization.declaration]
     private static let normalization: [Declaration<Layer>] = [
         BatchNormalization.declaration, LocalResponseNormalization.declaration, LayerNormalization.declaration,
         RMSNormalization.declaration, GroupNormalization.declaration, UnitNormalization.declaration,
@@ -39,7 +53,7 @@ package enum Layers {
     ]
     private static let merging: [Declaration<Layer>] = [
         Add.declaration, Subtract.declaration, Multiply.declaration, Average.declaration, Maximum.declaration,
-        Minimum.declaration, Concatenate.declaration,
+        Minimum.declaration, Concatenate.declaration, Dot.declaration,
     ]
 
     private static let recurrent: [Declaration<Layer>] = [

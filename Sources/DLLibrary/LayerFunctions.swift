@@ -392,3 +392,14 @@ public func dl_tensor_mask(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ tenso
         out.pointee = try unwrap(tensor, "tensor", as: Value.self).mask.map { try wrap($0) }
     }
 }
+
+@implementation @_cdecl("dl_layer_tie")
+public func dl_layer_tie(_ handle: OpaquePointer?, _ other: OpaquePointer?) -> dl_status {
+    perform {
+        let layer = try layer(handle)
+        guard let tied = layer as? TiedLayer else {
+            throw DLError(.argument, "[tie] layer '\(layer.name)' is no DenseTied or Conv2DTied. Received: \(layer.className)")
+        }
+        try tied.tie(to: DLLibrary.layer(other, "other"))
+    }
+}

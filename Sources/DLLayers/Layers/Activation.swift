@@ -107,11 +107,102 @@ package final class Softmax: Layer {
             local dl = require "dl"
             print(dl.layers.Softmax()(dl.tensor{ { 1, 2, 3 } }))
             """,
-        arguments: [Argument("axis", .axis, -1, "The axis.")]
+        arguments: [Argument("axis", .axes, -1, "The axis, or axes whose numbers belong together.")]
     ) { Softmax($0) }
 
+    override package var supportsMasking: Bool { true }
+    override package var callTensors: [String] { ["mask"] }
+
+    override package func config() throws -> JSONObject {
+        var values = try super.config()
+        let axes = arguments.ints("axis")
+        if axes.count == 1 { values["axis"] = .int(Int64(axes[0])) }
+        return values
+    }
+
+    /// Where the mask is false nothing comes out, and the rest has the sum 1.
+    override package func call(_ given: CallInputs) throws -> [Value] {
+        let x = given.inputs[0]
+        let mask = try given.named["mask"].map { mask in
+            mask.type == .bool ? mask : try greater(mask, constant(0.5, like: mask))
+        }
+        if let mask { try AttentionParts.check(mask, x.shape, self) }
+        let scores = try mask.map { try `where`($0, x, constant(-1e9, like: x)) } ?? x
+        let y = try softmax(scores, along: arguments.ints("axis"))
+        return [try mask.map { try `where`($0, y, constant(0, like: y)) } ?? y]
+    }
+
+    private func softmax(_ x: Value, along axes: [Int]) throws -> Value {
+        if axes.count == 1 { return try DLOps.softmax(x, axis: axes[0]) }
+        let last = try axes.map { try x.shape.axis($0, className) }.sorted()
+        guard !last.isEmpty, Set(last).count == last.count else { throw arguments.error("axis", "axes, each once") }
+        let order = (0..<x.shape.rank).filter { !last.contains($0) } + last
+        let moved = try transpose(x, order)
+        let rest = moved.shape.sizes.dropLast(last.count)
+        let flat = try reshape(moved, rest + [moved.shape.sizes.suffix(last.count).reduce(1, &*)])
+        var back = order
+        for (place, axis) in order.enumerated() { back[axis] = place }
+        return try transpose(reshape(DLOps.softmax(flat), moved.shape.sizes), back)
+    }
+}
+
+/// A slope below 0 that is learnt.
+package final class PReLU: Layer {
+    static let declaration = layerDeclaration(
+        "PReLU", "A slope below 0 that is learnt, for each position or shared along axes.", formula: "x if x >= 0, else alpha x",
+        source: "He et al., Delving deep into rectifiers, 2015; Keras, keras.layers.PReLU",
+        shapes: "input (batch, ...), alpha: the input's sizes without the batch, 1 along shared axes; output like the input",
+        example: """
+            local dl = require "dl"
+            print(dl.layers.PReLU{ alpha_initializer = dl.initializers.Constant{ 0.25 } }(dl.tensor{ { -1, 1 } }))
+            """,
+        arguments: [
+            initializerArgument("alpha", "zeros"), regularizerArgument("alpha"), constraintArgument("alpha"),
+            Argument("shared_axes", .optional(.axes), .null, "Axes along which one slope serves all."),
+        ]
+    ) { PReLU($0) }
+
+    private var alpha: Variable!
+
+    override package var supportsMasking: Bool { true }
+
+    private func sizes(_ shape: [Int?]) throws -> [Int?] {
+        guard shape.count >= 2 else {
+            throw DLError(.shape, "[PReLU] the input needs a batch axis and others. Received: input \(Shape.text(shape))")
+        }
+        var sizes = Array(shape.dropFirst())
+        for given in arguments.ints("shared_axes") {
+            let axis = given < 0 ? given &+ shape.count : given
+            guard axis >= 1, axis < shape.count else {
+                throw DLError(
+                    .shape, "[PReLU] 'shared_axes' must name axes after the batch. "
+                        + "Received: axis \(given), input \(Shape.text(shape))")
+            }
+            sizes[axis - 1] = 1
+        }
+        return sizes
+    }
+
+    override package func build(_ inputShapes: [[Int?]]) throws {
+        let sizes = try sizes(inputShapes[0])
+        guard !sizes.contains(nil) else {
+            throw DLError(
+                .shape, "[PReLU] the sizes must be known, or their axes among 'shared_axes'. Received: input \(Shape.text(inputShapes[0]))")
+        }
+        alpha = try addWeight("alpha", Shape(checked: sizes.compactMap { $0 }))
+    }
+
+    override package func checkInput(_ shapes: [[Int?]]) throws {
+        let sizes = try sizes(shapes[0])
+        guard sizes.count == alpha.shape.rank, zip(sizes, alpha.shape.sizes).allSatisfy({ $0 == nil || $0 == $1 }) else {
+            throw DLError(
+                .shape, "[PReLU] layer '\(name)' was built for slopes \(alpha.shape). Received: input \(Shape.text(shapes[0]))")
+        }
+    }
+
     override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
-        try Operations.apply("softmax", inputs, attributes: ["axis": arguments["axis"]])
+        let x = inputs[0]
+        return [try subtract(relu(x), multiply(alpha.value, relu(negative(x))))]
     }
 }
 

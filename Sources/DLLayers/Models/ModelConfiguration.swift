@@ -85,7 +85,12 @@ extension Model {
         for node in graph where node.layer === layer {
             var (arguments, keywords) = layer.keywordArguments(try node.positional.map { try argument($0, positions) })
             for (name, value) in node.options.flags.pairs { keywords[name] = value }
-            for (name, value) in node.named { keywords[name] = try argument(value, positions) }
+            if layer.masksGoAsList, !node.options.names.isEmpty {
+                let given = Dictionary(uniqueKeysWithValues: try node.named.map { ($0, try argument($1, positions)) })
+                keywords["mask"] = .array(layer.callTensors.map { given[$0] ?? .null })
+            } else {
+                for (name, value) in node.named { keywords[name] = try argument(value, positions) }
+            }
             if let training = node.training { keywords["training"] = .bool(training) }
             let multiple = layer.inputCount != 1 && !(layer is OperationLayer) && layer.inputKeywords.isEmpty
                 && !layer.takesInputsOneByOne
@@ -143,6 +148,9 @@ extension Model {
             } else {
                 pending.append((layer, entry["inbound_nodes"]?.arrayValue ?? []))
             }
+        }
+        for (layer, _) in pending {
+            if let tied = layer as? TiedLayer, let source = layers[tied.sourceName] { try tied.tie(to: source) }
         }
         func tensor(_ history: JSON) throws -> Value? {
             guard let parts = history.arrayValue, parts.count >= 3, let name = parts[0].stringValue,
@@ -295,7 +303,13 @@ extension Sequential {
             throw DLError(.format, "[from_json] Sequential: \"layers\" is missing")
         }
         let model = Sequential(name: config["name"]?.stringValue)
-        for entry in entries { try model.add(Layer.deserialize(entry, depth: depth + 1)) }
+        for entry in entries {
+            let layer = try Layer.deserialize(entry, depth: depth + 1)
+            if let tied = layer as? TiedLayer, let source = model.stackedLayers.first(where: { $0.name == tied.sourceName }) {
+                try tied.tie(to: source)
+            }
+            try model.add(layer)
+        }
         if model.inputs.isEmpty, !entries.isEmpty, let shape = config["build_input_shape"]?.arrayValue {
             try model.buildIfNeeded([shape.map(\.intValue)])
         }

@@ -1,6 +1,7 @@
 import DLBase
 import DLGraph
 import DLOps
+import DLTensor
 
 /// A function applied element by element, or along the last axis, to what a layer has computed.
 package struct ActivationFunction: Sendable {
@@ -38,6 +39,21 @@ package enum Activations {
             operation("soft_shrink", "Draws towards 0.", "x - 0.5, 0 or x + 0.5"),
             operation("hard_shrink", "Sets what is near 0 to 0.", "x if |x| > 0.5, else 0"),
             operation("mish", "x times tanh of its softplus.", "x tanh(log(1 + exp(x)))"),
+            operation("glu", "One half of the last axis, gated by the sigmoid of the other.", "a sigmoid(b), x = [a, b]"),
+            Declaration(
+                "threshold", "Replaces what does not exceed a threshold.", formula: "x if x > threshold, else default_value",
+                arguments: [
+                    Argument("threshold", .float(Argument.anyFloat), 0, "What must be exceeded."),
+                    Argument("default_value", .float(Argument.anyFloat), 0, "What stands for the rest."),
+                ]
+            ) { arguments in
+                let operation = try Operations.registry.declaration("threshold").make(config: arguments.json)
+                return ActivationFunction { try apply(operation, $0) }
+            },
+            Declaration(
+                "sparsemax", "A softmax whose small probabilities are 0.", formula: "max(x - t, 0), t such that the sum is 1",
+                source: "Martins and Astudillo, From softmax to sparsemax, 2016"
+            ) { _ in ActivationFunction { try sparsemax($0) } },
             Declaration("exponential", aliases: ["exp"], "The exponential function.", formula: "exp(x)") { _ in
                 ActivationFunction { try exp($0) }
             },
@@ -53,6 +69,25 @@ package enum Activations {
                 ActivationFunction { try logSoftmax($0) }
             },
         ])
+
+    private static func sparsemax(_ x: Value) throws -> Value {
+        guard x.shape.rank > 0, x.shape.last > 0 else {
+            throw DLError(.shape, "[sparsemax] the input needs a last axis with elements. Received: \(x.shape)")
+        }
+        let n = x.shape.last
+        let fixed = try stopGradient(x)
+        let sorted = try sort(fixed, axis: -1, descending: true)
+        let ranks = try Tensor(zeros: [n], x.type)
+        for index in 0..<n { ranks.setNumber(Double(index + 1), at: index) }
+        let bound = try add(multiply(Value(ranks), sorted), constant(1, like: x))
+        let counted = try cast(greater(bound, cumsum(sorted, axis: -1)), x.type)
+        func threshold(_ scores: Value, _ mask: Value) throws -> Value {
+            let total = try sum(multiply(scores, mask), axes: [-1], keepDims: true)
+            return try divide(subtract(total, constant(1, like: x)), sum(mask, axes: [-1], keepDims: true))
+        }
+        let support = try cast(greater(fixed, threshold(sorted, counted)), x.type)
+        return try multiply(support, subtract(x, threshold(x, support)))
+    }
 
     private static func operation(
         _ name: String, _ summary: String, _ formula: String, _ aliases: [String] = []

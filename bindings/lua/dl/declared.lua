@@ -166,6 +166,13 @@ function converters.layer(owner, argument, value)
   return core.decode(core.layer_to_json(value))
 end
 
+-- A layer that another one is tied to goes by its name; the constructor ties them.
+function converters.tied_layer(owner, argument, value)
+  if type(value) == "string" then return value end
+  if core.kind(value) ~= "dl.Layer" then wrong(owner, argument, value) end
+  return core.layer_info(value).name
+end
+
 --- The library's form of one value. nil and false say "none" where that is possible.
 function declared.convert(owner, argument, value)
   if value == false and argument.kind ~= "bool" and argument.kind ~= "any" then

@@ -280,11 +280,29 @@ end
 local layers = declared.namespace("dl.layers", "layer", function(declaration, name)
   return declared.constructor("dl.layers", declaration, function(...)
     local positions, options = declared.sort(declaration, ...)
-    return core.layer_create(name, declared.configure(declaration, name, positions, options))
+    local layer = core.layer_create(name, declared.configure(declaration, name, positions, options))
+    local place = declaration.places.tied_to
+    local other = place and (options.tied_to or positions[place])
+    if other and core.kind(other) then core.layer_tie(layer, other) end
+    return layer
   end)
 end, extra)
 
 extra.Layer = core.use "custom"
+
+-- add{ a, b }, concatenate({ a, b }, { axis = 2 }): a merging layer, made and called at once.
+for name, class_name in pairs{
+  add = "Add", subtract = "Subtract", multiply = "Multiply", average = "Average", maximum = "Maximum", minimum = "Minimum",
+  concatenate = "Concatenate", dot = "Dot",
+} do
+  extra[name] = function(inputs, options)
+    if type(inputs) ~= "table" then
+      fail("ARGUMENT", ("%s takes a list of tensors, got %s"):format(name, kind_of(inputs)))
+    end
+    if options ~= nil and type(options) ~= "table" then options = { axes = options } end
+    return layers[class_name](options or {})(inputs)
+  end
+end
 
 --- A layer from Keras's form: from_json '{"class_name": "Dense", "config": {"units": 3}}'
 function extra.from_json(json) return core.layer_from_json(json) end

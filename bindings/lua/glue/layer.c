@@ -241,6 +241,14 @@ static int core_layer_losses(lua_State *L)
     return 1;
 }
 
+/* layer_tie(layer, other layer) */
+static int core_layer_tie(lua_State *L)
+{
+    dl_layer *layer = glue_layer(L, 1);
+    GLUE_TRY(L, dl_layer_tie(layer, glue_layer(L, 2)));
+    return 0;
+}
+
 /* layer_adapt(layer, list of tensors) */
 static int core_layer_adapt(lua_State *L)
 {
@@ -296,6 +304,7 @@ void glue_open_layer(lua_State *L)
                                          {"layer_add_metric", core_layer_add_metric},
                                          {"layer_losses", core_layer_losses},
                                          {"layer_adapt", core_layer_adapt},
+                                         {"layer_tie", core_layer_tie},
                                          {"layer_compute_output_shape", core_layer_compute_output_shape},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
