@@ -3,7 +3,7 @@ import CDLKernels
 /// Output positions that one piece of work covers at most: its rows of the left factor stay in the second-level cache
 /// while all panels pass. Where these are many more positions share them.
 private let blockRowLimit = 192
-private let largeBlockRowLimit = 384
+private let largeBlockRowLimit = 420
 private let largeRightFloats = 262_144
 
 /// Floats of a result that is stored past the caches, and up to which summed dimension.
@@ -91,6 +91,8 @@ struct RowProduct {
         let atMost = max(1, wanted / panels)
         let limit = summed &* filters > largeRightFloats ? largeBlockRowLimit : blockRowLimit
         blockRows = min(limit, max(24, roundUp(divideUp(total, atMost), 12)))
+        // Blocks of one size, not a small one at the end.
+        blockRows = roundUp(divideUp(total, divideUp(total, blockRows)), 12)
         let blocks = divideUp(total, blockRows)
         panelGroups = blocks >= wanted ? 1 : min(panels, divideUp(wanted, blocks))
         // A single block's pieces have panels of their own and pack them on the way.
@@ -116,7 +118,7 @@ struct RowDepth {
     var inputPlanes = 1
 }
 
-private typealias RowTable = InlineArray<384, TileRow>
+private typealias RowTable = InlineArray<420, TileRow>
 
 private func runPiece(_ job: UnsafePointer<RowProduct>, _ piece: Int) {
     let groups = job.pointee.panelGroups
@@ -159,7 +161,8 @@ private func runBlock(
     var a = TileArguments(
         runs: job.pointee.runs, shift: 0, runCount: 0, firstBit: 0, length: 0, zeros: job.pointee.zeros,
         panel: job.pointee.panels, panelStride: 0, ragged: false, columns: 0, outputOffset: 0, accumulate: false,
-        start: none, both: false, relu: false, streams: streams)
+        start: none, both: false, relu: false, streams: streams, next: UnsafeRawPointer(none), nextStep: 0)
+    let asksForPanels = job.pointee.panelStride == 0 && depth &* job.pointee.filters > largeRightFloats
     defer { if streams { dl_stream_fence() } }
     var run = 0
     var visit = 0
@@ -196,8 +199,19 @@ private func runBlock(
                 a.start = bias.map { $0 + offset } ?? none
                 a.both = a.accumulate && bias != nil
                 let step = tileRows(vectors: vectors)
+                let isFirstPanel = panel == panelFirst
+                // A right factor that fills the cache is fetched a panel ahead, spread over the tiles of this one.
+                let fetched = asksForPanels && panel &+ 1 < panelEnd ? divideUp(8 &* lanes, divideUp(count, step)) : 0
+                let nextPanel = UnsafeRawPointer(a.panel + 2 &* lanes &* depth)
+                a.next = nextPanel
+                a.nextStep = fetched
                 var row0 = 0
                 while row0 < count {
+                    if isFirstPanel {
+                        askForRows(table, row0 &+ step, of: count, tileRows: step, length: length, &a)
+                    } else if fetched > 0 {
+                        a.next = nextPanel + row0 / step &* fetched &* taken &* a.length
+                    }
                     runTile(table + row0, count: min(step, count &- row0), vectors: vectors, &a, sums)
                     row0 &+= step
                 }
@@ -205,6 +219,20 @@ private func runBlock(
         }
         run &+= taken
     } while run < runCount
+}
+
+/// Lets the first pass over the rows fetch those of the next tile, where they lie one after another.
+@inline(__always)
+private func askForRows(
+    _ table: UnsafePointer<TileRow>, _ row: Int, of count: Int, tileRows: Int, length: Int, _ a: inout TileArguments
+) {
+    a.nextStep = 0
+    if row >= count { return }
+    let from = table[row].input
+    if from &- table[row &- tileRows].input != tileRows &* length &* 4 { return }
+    a.next = UnsafeRawPointer(bitPattern: from).unsafelyUnwrapped
+    // A tile's rows have as many lines as three quarters of its floats in a row.
+    a.nextStep = 64
 }
 
 /// Where each position of the block reads and writes, and which taps lie inside the input.

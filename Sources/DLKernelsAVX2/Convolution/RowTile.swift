@@ -41,6 +41,9 @@ struct TileArguments {
     var relu: Bool
     /// Whole panels are stored past the caches.
     var streams: Bool
+    /// Memory that is read soon, and how many bytes of it to ask for with each float of the runs.
+    var next: UnsafeRawPointer
+    var nextStep: Int
 }
 
 /// Room for the sums of the largest tile.
@@ -80,6 +83,15 @@ enum Tile<let R: Int, let V: Int> {
         var w = a.pointee.panel
         var some = UInt64(0)
         for r in 0..<R { some |= rows[r].valid }
+        var next = a.pointee.next
+        let nextStep = a.pointee.nextStep
+        // What is written at the end is near by then.
+        if whole && !a.pointee.streams {
+            for r in 0..<R {
+                let y = rows[r].output + a.pointee.outputOffset
+                for v in 0..<V { dl_prefetch_far(y + v &* lanes) }
+            }
+        }
         for run in 0..<a.pointee.runCount {
             let offset = a.pointee.runs[run] &+ a.pointee.shift
             let bit = UInt64(truncatingIfNeeded: a.pointee.firstBit &+ run)
@@ -99,6 +111,8 @@ enum Tile<let R: Int, let V: Int> {
                 for v in 0..<V &- 1 { right[v] = load(w + v &* lanes) }
                 let tail = w + (V &- 1) &* lanes
                 right[V &- 1] = ragged ? loadFirst(tail, last) : load(tail)
+                dl_prefetch_far(next)
+                next += nextStep
                 for r in 0..<R {
                     let left = Vector(repeating: x[r][k])
                     for v in 0..<V { sums[r][v] = fma(left, right[v], sums[r][v]) }
