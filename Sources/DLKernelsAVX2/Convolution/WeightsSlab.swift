@@ -21,7 +21,8 @@ func weightsPiece(_ job: UnsafePointer<WeightsJob>, _ piece: Int) {
         for index in firstSlab..<endSlab {
             slab.place(index)
             slab.add = index > firstSlab || (job.pointee.accumulate && job.pointee.plan.groups == 1)
-            slab.ahead = index &+ 1 < endSlab && tileSplits &* panelSplits == 1
+            slab.hasNext = index &+ 1 < endSlab
+            slab.ahead = slab.hasNext && tileSplits &* panelSplits == 1
             slab.sumPanels()
         }
     }
@@ -40,6 +41,7 @@ private struct WeightsSlab {
     var add = false
     /// The next slab is read by this piece alone, so its memory is asked for while this one is summed.
     var ahead = false
+    var hasNext = false
     /// The volume that has the slab's planes, 0 where they are pictures of the batch.
     var volume = 0
     var image = 0
@@ -160,7 +162,11 @@ private struct WeightsSlab {
             var a = arguments(
                 run: tile % runCount, tile: tile / runCount, of: runTiles, firstTile: range.lowerBound / runCount, dy: dy,
                 dyStep: step, filters: step == vectors &* lanes ? step : filters)
-            if ahead { askFor(share: (index &- panelFirst) &* tiles &+ tile, of: (panelEnd &- panelFirst) &* tiles, &a) }
+            if ahead {
+                askFor(share: (index &- panelFirst) &* tiles &+ tile, of: (panelEnd &- panelFirst) &* tiles, &a)
+            } else {
+                askForPacked(panel: index, tile: tile &- range.lowerBound, of: tiles, &a)
+            }
             let first = share(tile / runCount, of: runTiles, job.pointee.plan.runLength)
             let end = share(tile / runCount &+ 1, of: runTiles, job.pointee.plan.runLength)
             let row = tile % runCount &* job.pointee.plan.runLength &+ first
@@ -188,6 +194,29 @@ private struct WeightsSlab {
             : job.pointee.x + (position &* s.channels &+ floats)
         a.next = base + at
         a.nextStep = each / max(1, count)
+    }
+
+    /// What is packed next lies in short stretches, position by position, which nothing else fetches in time: the first two
+    /// tiles ask for the next panel of dy, in this slab or the next, the others for the next slab's x, a line of each position.
+    private func askForPacked(panel index: Int, tile: Int, of tiles: Int, _ a: inout WeightTileArguments) {
+        let s = job.pointee.s
+        if tile < 2 {
+            let isLast = index &+ 1 == panelEnd
+            if isLast && !hasNext { return }
+            let panel = isLast ? panelFirst : index &+ 1
+            let position = firstPosition &+ (isLast ? positions : 0)
+            a.next = job.pointee.dy + (position &* s.filters &+ panel &* 2 &* lanes &+ tile &* 16)
+            a.nextStep = s.filters
+            return
+        }
+        if !hasNext || !job.pointee.plan.flat || !job.pointee.plan.packed { return }
+        let range = tileRange(job.pointee.plan.wideTiles)
+        let low = share(range.lowerBound, of: job.pointee.plan.wideTiles, job.pointee.plan.runLength)
+        let end = share(range.upperBound, of: job.pointee.plan.wideTiles, job.pointee.plan.runLength)
+        let offset = low &+ 16 &* ((index &- panelFirst) &* (tiles &- 2) &+ tile &- 2)
+        if offset >= end { return }
+        a.next = job.pointee.x + ((rowLow &+ columns) &* s.channels &+ offset)
+        a.nextStep = s.channels
     }
 
     /// Rows of one tile of one run. dy is at the slab's first position.
