@@ -18,8 +18,18 @@ func refusalOfWinograd(_ p: Convolution2DProblem, _ direction: WinogradDirection
     let height = toData ? p.inputHeight : p.outputHeight
     let width = toData ? p.inputWidth : p.outputWidth
     if height < step || width < step { return "pictures smaller than a tile" }
-    // Few tiles do not pay for the transform of the kernel, whose size grows with the tile's.
-    let tiles = p.batch * ((height + step - 1) / step) * ((width + step - 1) / step)
-    let least = step == 4 ? 48 : 32
-    return tiles < least ? "fewer than \(least) tiles" : nil
+    // Few tiles do not pay for the transform of the kernel or of its gradient.
+    let count = tiles(p.batch, height, width, step)
+    let least = step == 4 ? 24 : direction == .backwardWeights ? 96 : 16
+    if count < least { return "fewer than \(least) tiles" }
+    // Where tiles of 4 reach far past the picture's edge, those of 2 multiply less, the transforms counted as so many tiles.
+    let transforms = 22
+    if step == 4 && 36 * (count + transforms) > 16 * (tiles(p.batch, height, width, 2) + transforms) {
+        return "tiles of 2 by 2 need less work"
+    }
+    return nil
+}
+
+private func tiles(_ batch: Int, _ height: Int, _ width: Int, _ step: Int) -> Int {
+    batch * ((height + step - 1) / step) * ((width + step - 1) / step)
 }
