@@ -263,6 +263,7 @@ private func tilePiece(_ job: UnsafePointer<WinogradJob>, _ piece: Int) {
             outputTiles(job, m, first: first, count: count, panel: panel, vectors: vectors)
         }
     }
+    if job.pointee.target.streams { dl_stream_fence() }
     dl_return_slot(plan.slots, slot)
 }
 
@@ -272,6 +273,7 @@ private func panelPiece(_ job: UnsafePointer<WinogradJob>, _ piece: Int) {
     for panel in share(piece, of: plan.pieces, plan.panels)..<share(piece &+ 1, of: plan.pieces, plan.panels) {
         computePanel(job, panel, slot: Int(slot))
     }
+    if job.pointee.target.streams { dl_stream_fence() }
     dl_return_slot(plan.slots, slot)
 }
 

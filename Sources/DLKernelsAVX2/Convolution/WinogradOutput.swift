@@ -1,5 +1,8 @@
 import CDLKernels
 
+/// Floats of a y from which on it is stored past the caches.
+private let streamedTiles = 1_500_000
+
 /// What the transform of the products to outputs needs besides the products.
 struct WinogradTarget {
     var y: UnsafeMutablePointer<Float>
@@ -7,6 +10,17 @@ struct WinogradTarget {
     var grid: WinogradGrid
     var bias: UnsafePointer<Float>?
     var relu: Bool
+    /// y is larger than what caches keep for the next reader: inner tiles, which fill whole lines, are stored past them.
+    let streams: Bool
+
+    init(y: UnsafeMutablePointer<Float>, grid: WinogradGrid, bias: UnsafePointer<Float>?, relu: Bool) {
+        self.y = y
+        self.grid = grid
+        self.bias = bias
+        self.relu = relu
+        streams = lanes == 16 && grid.channels % lanes == 0 && Int(bitPattern: y) % 64 == 0
+            && grid.images &* grid.height &* grid.width &* grid.channels >= streamedTiles
+    }
 }
 
 extension Winograd {
@@ -33,7 +47,10 @@ extension Winograd {
                 let present = min(lanes, grid.channels &- c)
                 let bias = target.bias.map { loadFirst($0 + c, present) } ?? Vector(repeating: 0)
                 let floor = Vector(repeating: target.relu ? 0 : -Float.infinity)
-                if present == lanes && rows == O && columns == O {
+                if present == lanes && rows == O && columns == O && target.streams {
+                    outputStreamed(
+                        from, block.streamStride, to, grid.width &* grid.channels, grid.channels, bias, floor)
+                } else if present == lanes && rows == O && columns == O {
                     outputInside(
                         from, block.streamStride, to, grid.width &* grid.channels, grid.channels, bias, floor)
                 } else {
@@ -54,6 +71,14 @@ extension Winograd {
     }
 
     @inline(never)
+    private static func outputStreamed(
+        _ m: UnsafePointer<Float>, _ stride: Int, _ y: UnsafeMutablePointer<Float>, _ rowStride: Int,
+        _ columnStride: Int, _ bias: Vector, _ floor: Vector
+    ) {
+        outputVector(m, stride, y, rowStride, columnStride, bias, floor, O, O, lanes, inside: true, streamed: true)
+    }
+
+    @inline(never)
     private static func outputAtEdge(
         _ m: UnsafePointer<Float>, _ stride: Int, _ y: UnsafeMutablePointer<Float>, _ rowStride: Int,
         _ columnStride: Int, _ bias: Vector, _ floor: Vector, _ rows: Int, _ columns: Int, _ present: Int
@@ -64,7 +89,8 @@ extension Winograd {
     @inline(__always)
     private static func outputVector(
         _ m: UnsafePointer<Float>, _ stride: Int, _ y: UnsafeMutablePointer<Float>, _ rowStride: Int,
-        _ columnStride: Int, _ bias: Vector, _ floor: Vector, _ rows: Int, _ columns: Int, _ present: Int, inside: Bool
+        _ columnStride: Int, _ bias: Vector, _ floor: Vector, _ rows: Int, _ columns: Int, _ present: Int, inside: Bool,
+        streamed: Bool = false
     ) {
         var t = InlineArray<O, Inputs> { _ in Inputs { _ in Vector(repeating: 0) } }
         for j in 0..<I {
@@ -79,7 +105,9 @@ extension Winograd {
             for j in 0..<O {
                 let value = maximum(floor, out[j] + bias)
                 let p = y + (i &* rowStride &+ j &* columnStride)
-                if inside {
+                if streamed {
+                    stream(value, p)
+                } else if inside {
                     store(value, p)
                 } else if j < columns {
                     storeFirst(value, p, present)
