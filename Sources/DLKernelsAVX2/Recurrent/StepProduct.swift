@@ -99,7 +99,7 @@ struct StepWorkspace {
                 runs: run, shift: 0, runCount: 1, firstBit: 0, length: length, zeros: left,
                 panel: factor.packed + (column &* factor.depth &+ first &* stride), panelStride: stride, ragged: false,
                 columns: columns, outputOffset: 0, accumulate: accumulate || first > 0, start: start ?? UnsafePointer(zeros),
-                both: false, relu: false, streams: false)
+                both: false, relu: false, streams: false, next: UnsafeRawPointer(left), nextStep: 0)
             var row = 0
             while row < count {
                 let some = min(most, count &- row)
