@@ -80,7 +80,7 @@ package struct UpdateFamily: Sendable {
                 name, summary, formula: formula, source: source,
                 shapes: (["w, g"] + slots).joined(separator: ", ") + " (one shape)"
                     + scalars.map { ", \($0) ()" }.joined() + " -> " + (["w'"] + slots.map { "\($0)'" }).joined(separator: ", "),
-                extra: JSONObject([("inputs", .array((["w", "g"] + slots + scalars).map { .string($0) }))]),
+                extra: JSONObject([("inputs", .array((["w", "g"] + slots + scalars).map { .string($0) })), ("internal", true)]),
                 arguments: family.arguments
             ) { RuleUpdate(family: family, arguments: $0) }
         }

@@ -12,7 +12,7 @@ struct ThresholdCounts: DeclaredOperation {
             + "prediction > threshold; neither; target only",
         source: "Keras 3, keras.metrics.TruePositives and others",
         shapes: "targets, predictions, weights (rows, columns) -> float64 (4, columns, thresholds)",
-        extra: networkExtra("targets", "predictions", "weights"),
+        extra: networkExtra("targets", "predictions", "weights", internal: true),
         arguments: [Argument("thresholds", .list(.float(Argument.anyFloat)), [0.5], "what predictions have to exceed")]
     ) { ThresholdCounts(thresholds: ($0["thresholds"].arrayValue ?? []).compactMap(\.doubleValue)) }
 

@@ -13,6 +13,7 @@ extension Losses {
         "softplus(logsumexp over the same class of -gamma max(m + d, 0)(m - d) + logsumexp over others of gamma max(1 + m - d, 0)(1 - m - d)), "
             + "d = max(1 - cosine, 0), m = margin",
         source: "Sun et al., Circle loss, 2020; Keras", shapes: "labels (batch,), predictions (batch, size) of length 1; one loss for each",
+        example: "local dl = require \"dl\"\nprint(dl.losses.Circle()({ 1, 1, 2 }, { { 1, 0 }, { 0.8, 0.6 }, { 0, 1 } }))",
         [
             Argument("gamma", .float(Argument.notNegative), 80.0, "How sharp the border is."),
             Argument("margin", .float(Argument.anyFloat), 0.4, "How wide it is."),
@@ -72,6 +73,7 @@ extension Losses {
         "TripletMargin", ["triplet_margin"], "Asks an anchor to be nearer to a positive than to a negative example, by a margin.",
         "max(|a - p| - |a - n| + margin, 0)", source: "Schroff, Kalenichenko and Philbin, FaceNet, 2015",
         shapes: "predictions (batch, 3, size): anchor, positive, negative; targets are not looked at; one loss for each triplet",
+        example: "local dl = require \"dl\"\nprint(dl.losses.TripletMargin()({ 0 }, { { { 0, 0 }, { 3, 4 }, { 0, 1 } } }))",
         [Argument("margin", .float(Argument.notNegative), 1.0, "How much nearer.")]
     ) { _, prediction, arguments in
         try expect(prediction, 3, 3, "anchor, positive, negative", arguments.owner)
@@ -85,6 +87,7 @@ extension Losses {
         "CosineEmbedding", ["cosine_embedding"], "Asks pairs to point the same way where the target is 1, not to where it is -1.",
         "1 - cos where t = 1; max(cos - margin, 0) where t = -1", source: "torch.nn.CosineEmbeddingLoss",
         shapes: "targets (batch,) 1 or -1, predictions (batch, 2, size); one loss for each pair",
+        example: "local dl = require \"dl\"\nprint(dl.losses.CosineEmbedding()({ -1 }, { { { 1, 0 }, { 0.8, 0.6 } } }))",
         [Argument("margin", .float(-1...1), 0.0, "The cosine that different ones may have.")]
     ) { truth, prediction, arguments in
         try expect(prediction, 3, 2, "the two of a pair", arguments.owner)
@@ -98,6 +101,7 @@ extension Losses {
         "MarginRanking", ["margin_ranking"], "Asks the first of two scores to be larger where the target is 1, smaller where it is -1.",
         "max(-t (x1 - x2) + margin, 0)", source: "torch.nn.MarginRankingLoss",
         shapes: "targets (batch,) 1 or -1, predictions (batch, 2); one loss for each pair",
+        example: "local dl = require \"dl\"\nprint(dl.losses.MarginRanking()({ 1 }, { { 0.2, 0.7 } }))",
         [Argument("margin", .float(Argument.anyFloat), 0.0, "By how much.")]
     ) { truth, prediction, arguments in
         try expect(prediction, 2, 2, "the two scores", arguments.owner)

@@ -40,11 +40,11 @@ package enum Losses {
 
     static func declare(
         _ name: String, _ aliases: [String], _ summary: String, _ formula: String, source: String = "", shapes: String,
-        _ arguments: [Argument] = [], _ function: @escaping Function
+        example: String = "", _ arguments: [Argument] = [], _ function: @escaping Function
     ) -> Declaration<Loss> {
         Declaration(
             name, aliases: aliases, summary, formula: formula, source: source.isEmpty ? "Keras, keras.losses.\(name)" : source,
-            shapes: shapes, arguments: arguments + common
+            shapes: shapes, example: example, arguments: arguments + common
         ) { arguments in
             Loss(
                 name: arguments.optionalString("name") ?? aliases.first ?? name,

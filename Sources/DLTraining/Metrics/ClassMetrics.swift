@@ -187,7 +187,7 @@ extension Metrics {
     ) -> Declaration<Metric> {
         Declaration(
             name, aliases: [label], summary, formula: "tp / (tp + fp + fn), mean over classes", source: "Keras, keras.metrics.\(name)",
-            shapes: "labels or scores (batch, ...)", arguments: arguments
+            shapes: "labels or scores (batch, ...)", example: example(name), arguments: arguments
         ) { arguments in
             let options = try read(arguments)
             for id in options.ids ?? [] where id < 0 || id >= options.count {
@@ -236,6 +236,15 @@ extension Metrics {
                 return [try matmul(weighted, hot(p, options.sparsePrediction && threshold == nil), transposeA: true)]
             }
         }
+    }
+
+    private static func example(_ name: String) -> String {
+        let ids = name.hasSuffix("MeanIoU") ? "" : ", target_class_ids = { 1, 2 }"
+        let call = name == "BinaryIoU" ? "BinaryIoU()" : "\(name){ num_classes = 2\(ids) }"
+        let data = name.hasPrefix("OneHot")
+            ? "{ { 1, 0 }, { 0, 1 } }, { { 0.9, 0.1 }, { 0.6, 0.4 } }"
+            : name == "BinaryIoU" ? "{ 0, 1, 1 }, { 0.2, 0.7, 0.4 }" : "{ 1, 2, 2 }, { 1, 2, 1 }"
+        return "local dl = require \"dl\"\nlocal metric = dl.metrics.\(call)\nmetric:update(\(data))\nprint(metric:result())"
     }
 
     private static func ids(_ arguments: Arguments) -> [Int] { arguments.ints("target_class_ids") }
