@@ -152,11 +152,12 @@ function cases_of.train(path, batch, optimizer, _, folder)
         for place = 1, layer.kind == "bn" and 2 or #after do
           if after[place]:numel() <= SKIP then
             local before = assert(dl.load(("%s/%s.%d.npy"):format(folder, layer.name, place - 1)))
-            norms[#norms + 1] = dl.ops.sqrt(dl.ops.sum(dl.ops.square(after[place] - before))):item()
+            norms[#norms + 1] = dl.ops.sqrt(dl.ops.sum(dl.ops.square(weights[place] - before))):item()
           end
         end
       end
     end
+    collectgarbage()
     return norms
   end
 

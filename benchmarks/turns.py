@@ -24,11 +24,12 @@ def same_training(found, expected, deep):
     """Losses of the first steps, and how far the first step has moved each weight.
 
     Batch norm of few samples doubles a rounding error in every few layers, so deep networks get more room, later losses
-    more than the first: PyTorch's two memory formats differ by up to 4 % of a length (ResNet-152), after two steps by 10.
+    more than the first: PyTorch's gradient of ResNet-152, batch 2, is 9 to 14 % off its own in float64, and its second loss
+    6.73 or 6.82, by memory format, where float64 has 7.04 (and libdl 7.03).
     """
     losses, lengths = found
     first = same_numbers(losses[:1], expected[0][:1], 1e-4)
-    rest = same_numbers(losses[1:], expected[0][1:], 2e-2 if deep else 1e-3)
+    rest = same_numbers(losses[1:], expected[0][1:], 6e-2 if deep else 1e-3)
     if first or rest:
         return f"losses {losses}, not {expected[0]}"
     tolerance = 0.06 if deep else 2e-3
@@ -59,6 +60,8 @@ class Runner:
             taken = self.worker.seconds(self.identity, self.count) * self.count
             if taken >= block / 4 or self.count >= 1 << 20:
                 self.count = max(1, min(1 << 20, round(self.count * block / taken)))
+                # What loading and checking took is not what a step takes.
+                self.worker.reset_peak()
                 return
             self.count *= 4
 
