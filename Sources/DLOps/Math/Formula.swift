@@ -58,6 +58,8 @@ struct FormulaOperation: Operation {
         } catch var error as DLError {
             if error.message.hasPrefix("["), let end = error.message.firstIndex(of: "]") {
                 error.message = "[\(name)]" + error.message[error.message.index(after: end)...]
+            } else {
+                error.message = "[\(name)] " + error.message
             }
             if !error.message.contains("Received") {
                 error.message += ". Received: " + inputs.map { "\($0.shape)" }.joined(separator: ", ")
