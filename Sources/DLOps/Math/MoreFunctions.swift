@@ -204,21 +204,4 @@ let moreFunctionEntries: [OperationEntry] = UnaryFunction.more.map(\.entry) + [
         shapes: "any shape; the same comes out", arguments: [Argument("dtype", .optional(.dtype), .null, "null for that of x.")],
         samples: [OperationSample(.uniform([3, 4]), differentiable: false)]
     ) { inputs, arguments in [try fullLike(inputs[0], 0, arguments.type("dtype"))] },
-    FormulaOperation.derived(
-        "rms_normalization", "Scales vectors to a mean square of 1.", formula: "x / sqrt(mean of x^2 + epsilon) scale",
-        source: "B. Zhang, R. Sennrich, \"Root mean square layer normalization\", 2019 (arXiv:1910.07467)",
-        shapes: "any shape, scale broadcast; the same comes out", inputs: ["x", "scale"], optional: 1,
-        arguments: [
-            Argument("axis", .axes, -1, "The axes of a vector."),
-            Argument("epsilon", .optional(.float(Argument.notNegative)), .null, "Added to the mean square; null for 1e-7."),
-        ],
-        samples: [
-            OperationSample(.uniform([3, 4])), OperationSample(.uniform([3, 4]), .uniform([4]), attributes: ["epsilon": 0.01]),
-        ]
-    ) { inputs, arguments in
-        let x = try real(inputs[0])
-        let squares = try mean(square(x), axes: arguments.ints("axis"), keepDims: true)
-        let y = try multiply(x, rsqrt(scale(squares, 1, arguments.optionalFloat("epsilon") ?? 1e-7)))
-        return [inputs.count == 2 ? try multiply(y, cast(inputs[1], x.type)) : y]
-    },
 ]
