@@ -148,9 +148,9 @@ function cases_of.train(path, batch, optimizer, _, folder)
     for _, layer in ipairs(network.layers) do
       if weighted[layer.kind] then
         -- Of batch normalisation's four the last two are averages of what went by.
-        local after = model:get_layer(layer.name):get_weights()
-        for place = 1, layer.kind == "bn" and 2 or #after do
-          if after[place]:numel() <= SKIP then
+        local weights = model:get_layer(layer.name).weights
+        for place = 1, layer.kind == "bn" and 2 or #weights do
+          if weights[place]:numel() <= SKIP then
             local before = assert(dl.load(("%s/%s.%d.npy"):format(folder, layer.name, place - 1)))
             norms[#norms + 1] = dl.ops.sqrt(dl.ops.sum(dl.ops.square(weights[place] - before))):item()
           end

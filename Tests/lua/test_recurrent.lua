@@ -219,11 +219,13 @@ test("wrong input is refused in words", function()
     raises({ "units" }, L[name], { units = 0 })
     raises({ "units" }, L[name], { units = -4 })
     raises({ "dropout" }, L[name], { units = 2, dropout = 1.5 })
-    raises({ "unknown option 'return_sequence'", "did you mean 'return_sequences'" }, L[name], { units = 2, return_sequence = true })
+    raises({ "unknown option 'return_sequence'", "did you mean 'return_sequences'" }, L[name],
+      { units = 2, return_sequence = true })
     local layer = L[name]{ units = 2 }
     layer(dl.ones{ 2, 3, 4 })
     raises({ "built for 4 features" }, layer, dl.ones{ 2, 3, 5 })
-    raises({ "initial state" }, layer, dl.ones{ 2, 3, 4 }, { initial_state = { dl.ones{ 2, 2 }, dl.ones{ 2, 2 }, dl.ones{ 2, 2 } } })
+    local three = { dl.ones{ 2, 2 }, dl.ones{ 2, 2 }, dl.ones{ 2, 2 } }
+    raises({ "initial state" }, layer, dl.ones{ 2, 3, 4 }, { initial_state = three })
     local states = name == "LSTM" and { dl.ones{ 2, 3 }, dl.ones{ 2, 3 } } or { dl.ones{ 2, 3 } }
     raises({ "initial state must be (2, 2)" }, layer, dl.ones{ 2, 3, 4 }, { initial_state = states })
     raises({ "mask" }, layer, dl.ones{ 2, 3, 4 }, { mask = dl.ones{ 2, 4 } })
