@@ -63,7 +63,7 @@ end
 
 -- ---- Backup ----------------------------------------------------------------------------------------------------
 
---- Writes the weights and the number of epochs after each epoch, and goes on from there where a run was cut off:
+--- Writes the weights after each epoch, and begins with them where a run was cut off (epochs count from 1 again):
 -- BackupAndRestore "folder/backup". What is left is removed when training ends well, unless delete_checkpoint = false.
 function extra.BackupAndRestore(path, options)
   if type(path) == "table" then path, options = path[1] or path.backup_dir or path.path, path end
