@@ -7,7 +7,8 @@ import Testing
 
 /// What must hold of the forward computation of every listed operation.
 @Suite struct ForwardTests {
-    /// float32 agrees with float64 as far as the digits of a result's largest element go: sums cancel.
+    /// float32 agrees with float64 as far as its digits go; in a gradient through time as far as those of the largest element
+    /// go, since its sums over steps cancel.
     @Test(arguments: SampleCase.all)
     func typesAgree(_ test: SampleCase) throws {
         let wide = try test.sample.makeInputs(.float32).map { $0.type == .float32 ? try $0.converted(to: .float64) : $0 }
@@ -17,13 +18,14 @@ import Testing
         #expect(expected.count == computed.count)
         for (a, b) in zip(expected, computed) {
             #expect(a.shape == b.shape)
-            let largest = (0..<a.count).map { abs(a.number(at: $0)) }.filter(\.isFinite).max() ?? 0
+            let isThroughTime = ["simple_rnn_backward", "gru_backward", "lstm_backward"].contains(test.name)
+            let floor = isThroughTime ? (0..<a.count).map { abs(a.number(at: $0)) }.max() ?? 1 : 1
             for index in 0..<a.count {
                 let (x, y) = (a.number(at: index), b.number(at: index))
                 if x.isNaN || y.isNaN || x.isInfinite {
                     #expect(x.isNaN == y.isNaN && (x.isNaN || x == y), "element \(index): \(x) and \(y)")
                 } else {
-                    #expect(abs(x - y) <= 4e-6 * max(1, largest), "element \(index): float64 \(x), float32 \(y)")
+                    #expect(abs(x - y) <= 4e-6 * max(1, floor, abs(x)), "element \(index): float64 \(x), float32 \(y)")
                 }
             }
         }
