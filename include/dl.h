@@ -527,6 +527,67 @@ DL_API DL_NODISCARD dl_status dl_model_save_weights(const dl_model *model, const
 /* Nothing changes unless every weight is there and fits. */
 DL_API DL_NODISCARD dl_status dl_model_load_weights(dl_model *model, const char *path);
 
+/* ---- Models and steps that the caller writes ---- */
+
+/* A model that the caller writes, as dl_layer_create_custom makes a layer: its layers are named by
+ * dl_layer_set_sublayers, its callbacks see it as a layer. out: new reference; release with dl_model_release. */
+DL_API DL_NODISCARD dl_status dl_model_create_custom(
+    dl_model **out, const char *class_name, const char *config, const dl_layer_callbacks *callbacks, void *payload);
+/* Says which layers are inside a layer or model of the caller's own, in place of those said before: their weights are
+ * its weights. DL_ERROR_UNSUPPORTED: not one of the caller's own. */
+DL_API DL_NODISCARD dl_status dl_layer_set_sublayers(dl_layer *layer, dl_layer *const *layers, int32_t count);
+/* Whether a layer is a model, which dl_layer_as_model gives as such. */
+DL_API DL_NODISCARD dl_status dl_layer_is_model(int32_t *is_model, const dl_layer *layer);
+/* The payload of a layer or model of the caller's own whose `destroy` is this one; NULL for any other. */
+DL_API DL_NODISCARD dl_status dl_layer_payload(void **payload, dl_layer *layer, void (*destroy)(void *payload));
+
+enum {
+    DL_STEP_TRAIN = 1,   /* in: x, y, sample_weight; out: logs */
+    DL_STEP_TEST = 2,    /* the same */
+    DL_STEP_PREDICT = 3, /* in: x; out: outputs */
+    DL_STEP_LOSS = 4,    /* in: all; out: one output, the loss that the model's own steps minimise or report */
+    DL_STEP_RESET = 5    /* an epoch, an evaluation or a single batch begins: what was gathered begins anew */
+};
+/* Takes what a step gives; lives for the length of its callback. */
+typedef struct dl_step_results dl_step_results;
+/* What a step works on; handles are borrowed for the call. */
+typedef struct dl_step {
+    int32_t version;
+    int32_t kind; /* DL_STEP_... */
+    int32_t x_count, y_count, weight_count, prediction_count;
+    int32_t training;
+    int32_t reserved;
+    dl_tensor *const *x;
+    dl_tensor *const *y;
+    dl_tensor *const *sample_weight; /* entries may be NULL */
+    dl_tensor *const *predictions;
+    dl_step_results *results;
+} dl_step;
+/* Puts the caller's function in the place of the model's own steps, of those kinds that are in `kinds`, a sum of
+ * 1 << DL_STEP_...; 0 gives the model its own back. fit, evaluate, predict and the _on_batch functions all use it, with
+ * callbacks, class weights and validation as ever. Figures that it logs are those of the data since DL_STEP_RESET.
+ * run returns 0, or a number that comes back as the callback's status. destroy may be NULL. */
+DL_API DL_NODISCARD dl_status dl_model_set_steps(
+    dl_model *model, int32_t kinds, int32_t (*run)(dl_model *model, const dl_step *step, void *payload),
+    void (*destroy)(void *payload), void *payload);
+/* Within the callback: a figure by name. */
+DL_API DL_NODISCARD dl_status dl_step_log(dl_step_results *results, const char *name, double value);
+/* Within the callback: one more output. */
+DL_API DL_NODISCARD dl_status dl_step_output(dl_step_results *results, dl_tensor *tensor);
+
+/* The loss that compile asked for, of predictions in data->x, and what layers added in the model's latest call.
+ * out: new reference; release with dl_tensor_release. */
+DL_API DL_NODISCARD dl_status dl_model_compute_loss(dl_tensor **out, dl_model *model, const dl_data *data);
+/* Takes predictions, in data->x, and targets into the metrics that compile asked for; not into the loss. */
+DL_API DL_NODISCARD dl_status dl_model_compute_metrics(dl_model *model, const dl_data *data);
+/* Loss and metrics since the last reset, in the order of dl_model_metrics_names. */
+DL_API DL_NODISCARD dl_status dl_model_results(double *values, int32_t capacity, int32_t *count, const dl_model *model);
+DL_API DL_NODISCARD dl_status dl_model_reset_metrics(dl_model *model);
+/* What gathers loss and metrics, in the order of dl_model_metrics_names; metrics NULL asks for their number.
+ * metrics: new references; release with dl_metric_release. */
+DL_API DL_NODISCARD dl_status dl_model_metrics(
+    dl_metric **metrics, int32_t capacity, int32_t *count, const dl_model *model);
+
 /* ---- Losses, metrics, optimizers: for loops of one's own --------------------------------------------------------- */
 
 /* By Keras class or function name and a JSON object of arguments (NULL: defaults).

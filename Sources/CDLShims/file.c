@@ -110,6 +110,8 @@ void dl_file_close(int file) {
     if (file >= 0) { close(file); }
 }
 
+int dl_file_remove(const char *path) { return unlink(path) == 0 || errno == ENOENT ? 0 : errno; }
+
 int dl_file_make_folder(const char *path) {
     char *copy = strdup(path);
     if (copy == NULL) { return ENOMEM; }

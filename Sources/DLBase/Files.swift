@@ -33,6 +33,13 @@ package enum Files {
         if error != 0 { throw failure("make folder", path, error) }
     }
 
+    /// Removes a file, if it is there.
+    package static func remove(_ path: String) throws(DLError) {
+        try checkPath(path)
+        let error = dl_file_remove(path)
+        if error != 0 { throw failure("remove", path, error) }
+    }
+
     /// Replaces the file whole: a reader, a crash and a full disk leave the old contents or the new, never a part.
     package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(DLError) {
         var writer = try FileWriter(path)

@@ -48,6 +48,19 @@ package struct RandomStream: RandomNumberGenerator, Sendable {
         self.stream = stream
     }
 
+    /// Where the stream is, for one that goes on later.
+    package var text: String {
+        ([seed, stream, position] + (spare.map { [$0] } ?? [])).map { String($0, radix: 16) }.joined(separator: " ")
+    }
+
+    package init?(text: String) {
+        let numbers = text.split(separator: " ").compactMap { UInt64($0, radix: 16) }
+        guard numbers.count == 3 || numbers.count == 4 else { return nil }
+        self.init(seed: numbers[0], stream: numbers[1])
+        position = numbers[2]
+        if numbers.count == 4 { spare = numbers[3] }
+    }
+
     package mutating func next() -> UInt64 {
         if let value = spare {
             spare = nil

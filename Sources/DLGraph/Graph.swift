@@ -39,6 +39,8 @@ package final class Graph {
     package internal(set) var assignments: [Assignment] = []
     /// Set while recording, so that nodes know their layer.
     package var label = ""
+    /// Where the parts of a step begin: their names and the number of nodes before them.
+    package private(set) var parts: [(name: String, start: Int)] = []
 
     private var constantIds: [ObjectIdentifier: (value: Value, id: Int)] = [:]
     private var variableIds: [ObjectIdentifier: Int] = [:]
@@ -48,6 +50,12 @@ package final class Graph {
     package init() {}
 
     // MARK: Recording
+
+    /// What is recorded from here on belongs to another part of the step.
+    package func begin(part name: String) { parts.append((name, nodes.count)) }
+
+    /// The part of the step that a recorded node belongs to.
+    package func part(of node: Int) -> String { parts.last { $0.start <= node }?.name ?? "forward" }
 
     package func addInput(_ spec: TensorSpec) -> Value {
         let id = append(spec, .input(inputs.count))

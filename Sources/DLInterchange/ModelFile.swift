@@ -37,7 +37,7 @@ package enum ModelFile {
 
     /// Weights, architecture and compile settings; the optimizer's state too, if it is wanted.
     package static func save(_ model: Model, to path: String, includeOptimizer: Bool) throws {
-        guard !model.inputs.isEmpty || !model.allWeights.isEmpty || model.built else {
+        guard model.hasWeights else {
             throw DLError(.state, "[save] model '\(model.name)' has no weights yet: its input shape is not known")
         }
         var file = SafetensorsFile()
@@ -54,7 +54,7 @@ package enum ModelFile {
     }
 
     package static func saveWeights(_ model: Model, to path: String) throws {
-        guard model.built || !model.inputs.isEmpty else {
+        guard model.hasWeights else {
             throw DLError(.state, "[save_weights] model '\(model.name)' has no weights yet: its input shape is not known")
         }
         var file = SafetensorsFile()
@@ -64,6 +64,50 @@ package enum ModelFile {
         file.tensors = named(model).map { ($0.name, $0.variable.tensor) }
         try file.write(to: path)
     }
+
+    // MARK: The state of a run
+
+    /// All that a run needs to go on later: weights, the optimizer's state, what metrics have gathered, and `place`.
+    package static func saveState(_ model: Model, to path: String, place: JSON) throws {
+        var file = SafetensorsFile()
+        file.metadata["format"] = "libdl"
+        file.metadata["format_version"] = formatVersion
+        file.metadata["weights"] = try JSON.array(named(model).map { .string($0.name) }).serialized()
+        file.metadata["place"] = try place.serialized()
+        file.tensors = named(model).map { ($0.name, $0.variable.tensor) }
+        if let compilation = model.compilation {
+            file.tensors += optimizerTensors(compilation.optimizer, model)
+            file.tensors.append(("optimizer/learning_rate", compilation.optimizer.learningRate.tensor))
+            for (index, variable) in metricVariables(compilation).enumerated() {
+                file.tensors.append(("optimizer/metrics/\(index)", variable.tensor))
+            }
+        }
+        try file.write(to: path)
+    }
+
+    /// Sets all of that from such a file, and gives the place.
+    package static func restoreState(_ model: Model, from path: String) throws -> JSON {
+        let file = try SafetensorsFile.read(path)
+        guard let place = file.metadata["place"].flatMap({ try? JSON(parsing: $0) }) else {
+            throw DLError(.format, "[BackupAndRestore] '\(path)' is no backup of a run")
+        }
+        let variables = named(model)
+        let tensors = try match(variables, file, path, model)
+        if let compilation = model.compilation {
+            try restoreOptimizer(compilation.optimizer, model, file)
+            if let rate = file["optimizer/learning_rate"], compilation.optimizer.learningRate.spec == TensorSpec(rate.shape, rate.type) {
+                compilation.optimizer.learningRate.replace(rate)
+            }
+            for (index, variable) in metricVariables(compilation).enumerated() {
+                guard let tensor = file["optimizer/metrics/\(index)"], variable.spec == TensorSpec(tensor.shape, tensor.type) else { continue }
+                variable.replace(tensor)
+            }
+        }
+        for (variable, tensor) in zip(variables.map(\.variable), tensors) where tensor != nil { variable.replace(tensor!) }
+        return place
+    }
+
+    private static func metricVariables(_ compilation: Compilation) -> [Variable] { compilation.allTrackers.flatMap(\.variables) }
 
     private static func optimizerTensors(_ optimizer: Optimizer, _ model: Model) -> [SafetensorsFile.Named] {
         let names = Dictionary(named(model).map { (ObjectIdentifier($0.variable), $0.name) }, uniquingKeysWith: { a, _ in a })
@@ -138,7 +182,7 @@ package enum ModelFile {
 
     /// Sets the weights from a file; nothing changes unless all are there and fit.
     package static func loadWeights(_ model: Model, from path: String) throws {
-        guard model.built || !model.inputs.isEmpty else {
+        guard model.hasWeights else {
             throw DLError(.state, "[load_weights] model '\(model.name)' has no weights yet: its input shape is not known")
         }
         let variables = named(model)

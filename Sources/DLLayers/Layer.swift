@@ -109,6 +109,27 @@ package class Layer {
     /// Layers inside this one, in order.
     package var sublayers: [Layer] { [] }
 
+    /// Says which layers are inside one that the user has written.
+    package func track(_ layers: [Layer]) throws {
+        throw DLError(.unsupported, "[\(className)] the layers inside '\(name)' are its own affair; only a class of one's own is told of them")
+    }
+
+    /// Walking through layers must end.
+    func refuseItself(_ layers: [Layer]) throws {
+        func contains(_ layer: Layer, _ depth: Int) -> Bool {
+            layer === self || depth > 64 || layer.sublayers.contains { contains($0, depth + 1) }
+        }
+        if let layer = layers.first(where: { contains($0, 0) }) {
+            throw DLError(.argument, "[\(className)] layer '\(name)' cannot be inside itself. Received: '\(layer.name)'")
+        }
+    }
+
+    /// What the user's own functions were registered with, for bindings that find their object again.
+    package var payload: AnyObject?
+
+    /// Creates all weights for inputs of these shapes, those of layers inside included.
+    package func buildWhole(_ shapes: [[Int?]], types: [ElementType]? = nil) throws { try buildIfNeeded(shapes) }
+
     /// The arguments to make an equal layer from.
     package func config() throws -> JSONObject {
         var values = arguments.values

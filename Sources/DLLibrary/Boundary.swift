@@ -57,6 +57,7 @@ enum HandleKind: Int32 {
     case fit = 8
     // 9 are scripts.
     case function = 10
+    case step_results = 11
 
     var name: String { "dl_\(self)" }
 }

@@ -24,6 +24,12 @@ final class Payload: @unchecked Sendable {
     let pointer: UnsafeMutableRawPointer?
     private let destroy: Destroy?
 
+    /// Whether the payload is of the kind that this function ends the life of.
+    func ends(with function: Destroy?) -> Bool {
+        guard let destroy, let function else { return false }
+        return unsafeBitCast(destroy, to: UnsafeRawPointer.self) == unsafeBitCast(function, to: UnsafeRawPointer.self)
+    }
+
     /// From here on `destroy` is called exactly once, when nobody holds the payload any more.
     init(_ pointer: UnsafeMutableRawPointer?, _ destroy: Destroy?) {
         self.pointer = pointer

@@ -53,25 +53,36 @@ public func dl_layer_create_custom(
     let owner = Payload(payload, callbacks?.pointee.destroy)
     return perform {
         let out = try required(out, "out")
-        guard let functions = callbacks?.pointee else { throw DLError(.argument, "'callbacks' must not be NULL") }
-        guard functions.version == 1 else {
-            throw DLError(.argument, "'callbacks->version' must be 1. Received: \(functions.version)")
-        }
-        guard let call = functions.call else { throw DLError(.argument, "'callbacks->call' must not be NULL") }
-        let name = try text(class_name, "class_name")
-        let given = try json(config, "config")
-        guard given.isNull || given.objectValue != nil else {
-            throw DLError(.argument, "'config' must be a JSON object. Received: \(given.kind)")
-        }
-        let layer = try CustomLayer(
-            className: name, config: given.objectValue ?? JSONObject(),
-            functions: CustomLayer.Functions(
-                build: functions.build.map { build in
-                    { layer, shapes in try callBuild(layer, shapes, build, owner) }
-                },
-                call: { layer, inputs, training in try callCall(layer, inputs, training, call, owner) }))
+        let (name, config, functions) = try customParts(class_name, config, callbacks, owner)
+        let layer = try CustomLayer(className: name, config: config, functions: functions)
+        layer.payload = owner
         out.pointee = try wrap(LayerBox(layer))
     }
+}
+
+/// What a class of the caller's own is made of, checked.
+func customParts(
+    _ className: UnsafePointer<CChar>?, _ config: UnsafePointer<CChar>?, _ callbacks: UnsafePointer<dl_layer_callbacks>?,
+    _ owner: Payload
+) throws -> (name: String, config: JSONObject, functions: CustomLayer.Functions) {
+    guard let functions = callbacks?.pointee else { throw DLError(.argument, "'callbacks' must not be NULL") }
+    guard functions.version == 1 else {
+        throw DLError(.argument, "'callbacks->version' must be 1. Received: \(functions.version)")
+    }
+    guard let call = functions.call else { throw DLError(.argument, "'callbacks->call' must not be NULL") }
+    let name = try text(className, "class_name")
+    let given = try json(config, "config")
+    guard given.isNull || given.objectValue != nil else {
+        throw DLError(.argument, "'config' must be a JSON object. Received: \(given.kind)")
+    }
+    return (
+        name, given.objectValue ?? JSONObject(),
+        CustomLayer.Functions(
+            build: functions.build.map { build in
+                { layer, shapes in try callBuild(layer, shapes, build, owner) }
+            },
+            call: { layer, inputs, training in try callCall(layer, inputs, training, call, owner) })
+    )
 }
 
 private typealias BuildFunction = @convention(c) (
@@ -83,7 +94,7 @@ private typealias CallFunction = @convention(c) (
     UnsafePointer<OpaquePointer?>?, Int32, Int32, UnsafeMutableRawPointer?
 ) -> Int32
 
-private func callBuild(_ layer: CustomLayer, _ shapes: [[Int?]], _ build: BuildFunction, _ owner: Payload) throws {
+private func callBuild(_ layer: Layer, _ shapes: [[Int?]], _ build: BuildFunction, _ owner: Payload) throws {
     let handle = try wrap(LayerBox(layer))
     defer { release(handle, as: LayerBox.self) }
     let ranks = shapes.map { Int32($0.count) }
@@ -103,7 +114,7 @@ private func callBuild(_ layer: CustomLayer, _ shapes: [[Int?]], _ build: BuildF
 }
 
 private func callCall(
-    _ layer: CustomLayer, _ inputs: [Value], _ training: Bool, _ call: CallFunction, _ owner: Payload
+    _ layer: Layer, _ inputs: [Value], _ training: Bool, _ call: CallFunction, _ owner: Payload
 ) throws -> [Value] {
     let handle = try wrap(LayerBox(layer))
     defer { release(handle, as: LayerBox.self) }
@@ -171,7 +182,7 @@ public func dl_layer_call(
 
 @implementation @_cdecl("dl_layer_build")
 public func dl_layer_build(_ handle: OpaquePointer?, _ rank: Int32, _ shape: UnsafePointer<Int64>?) -> dl_status {
-    perform { try layer(handle).buildIfNeeded([sizes(rank, shape, allowUnknown: true)]) }
+    perform { try layer(handle).buildWhole([sizes(rank, shape, allowUnknown: true)]) }
 }
 
 @implementation @_cdecl("dl_layer_add_weight")

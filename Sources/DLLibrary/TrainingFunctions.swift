@@ -139,16 +139,24 @@ final class FitBox: Handled {
     }
 }
 
+/// How training reads and writes models.
+var fitFiles: FitFiles {
+    FitFiles(
+        save: { model, path, weightsOnly in
+            if weightsOnly {
+                try ModelFile.saveWeights(model, to: path)
+            } else {
+                try ModelFile.save(model, to: path, includeOptimizer: true)
+            }
+        },
+        saveState: { try ModelFile.saveState($0, to: $1, place: $2) },
+        restoreState: { try ModelFile.restoreState($0, from: $1) })
+}
+
 private func session(
     _ handle: OpaquePointer?, _ data: UnsafePointer<dl_data>?, _ options: UnsafePointer<dl_fit_options>?
 ) throws -> FitSession {
-    try FitSession(model(handle), trainingData(data, "data"), fitOptions(options)) { model, path, weightsOnly in
-        if weightsOnly {
-            try ModelFile.saveWeights(model, to: path)
-        } else {
-            try ModelFile.save(model, to: path, includeOptimizer: true)
-        }
-    }
+    try FitSession(model(handle), trainingData(data, "data"), fitOptions(options), files: fitFiles)
 }
 
 @implementation @_cdecl("dl_model_fit")
@@ -212,15 +220,18 @@ public func dl_fit_release(_ fit: OpaquePointer?) { release(fit, as: FitBox.self
 
 @implementation @_cdecl("dl_model_metrics_names")
 public func dl_model_metrics_names(
-    _ names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ handle: OpaquePointer?
+    _ out: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ handle: OpaquePointer?
 ) -> dl_status {
-    names?.pointee = nil
+    out?.pointee = nil
     return perform {
         let model = try model(handle)
+        if let names = model.latestNames {
+            return try give(JSON.array(names.map { .string($0) }).serialized(), out, "names")
+        }
         guard let compilation = model.compilation else {
             throw DLError(.state, "[metrics_names] model '\(model.name)' has not been compiled; call compile first")
         }
-        try give(JSON.array(compilation.names.map { .string($0) }).serialized(), names, "names")
+        try give(JSON.array(compilation.names.map { .string($0) }).serialized(), out, "names")
     }
 }
 

@@ -50,22 +50,6 @@ test("histories and logs", function()
   assert(lines[2]:find "Epoch 2 %- loss: ")
 end)
 
-test("a run that was cut off goes on", function()
-  local path = os.tmpname()
-  os.remove(path)
-  local model, x, y = line()
-  pcall(model.fit, model, x, y, { epochs = 5, verbose = 0, callbacks = {
-    C.BackupAndRestore(path), { on_epoch_end = function(epoch) if epoch == 2 then error "power cut" end end } } })
-  local reached = model:get_weights()[1]:item()
-  local again = line()
-  local first
-  again:fit(x, y, { epochs = 1, verbose = 0, callbacks = {
-    C.BackupAndRestore(path), { on_batch_begin = function(_, _, m) first = first or m:get_weights()[1]:item() end } } })
-  near(first, reached)
-  equal(io.open(path .. ".safetensors"), nil)
-  raises("path", C.BackupAndRestore, 3)
-end)
-
 test("a training step of one's own", function()
   local model, x, y = line()
   local optimizer, steps, tested = dl.optimizers.SGD{ 0.1 }, 0, 0
@@ -100,7 +84,6 @@ test("a training step of one's own", function()
   raises("train_step", function() model.train_step = 3 end)
   model.train_step = function() return 3 end
   raises("a table of figures", model.fit, model, x, y, { verbose = 0 })
-  raises("EarlyStopping", model.fit, model, x, y, { verbose = 0, callbacks = { C.EarlyStopping{ monitor = "loss" } } })
   model.train_step = nil
   near(#model:fit(x, y, { verbose = 0 }).loss, 1)
 end)

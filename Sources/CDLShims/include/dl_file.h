@@ -31,6 +31,9 @@ void dl_file_close(int file);
 /* Makes a folder and the missing ones above it. One that exists already is no error. */
 int dl_file_make_folder(const char *path);
 
+/* Removes a file. One that does not exist is no error. */
+int dl_file_remove(const char *path);
+
 /* A file being written. The new contents go to a temporary name in the same folder and take the place of the old
  * file only in dl_writer_commit, after they have reached the disk: whoever reads sees the old file or the new one.
  * A link is followed; the old file's permissions are kept. A device or pipe is written to directly. */

@@ -7,12 +7,12 @@ import Synchronization
 /// A layer whose computation is written by the user of the library, in a script or in C.
 package final class CustomLayer: Layer {
     package struct Functions {
-        package let build: ((CustomLayer, [[Int?]]) throws -> Void)?
-        package let call: (CustomLayer, [Value], Bool) throws -> [Value]
+        package let build: ((Layer, [[Int?]]) throws -> Void)?
+        package let call: (Layer, [Value], Bool) throws -> [Value]
 
         package init(
-            build: ((CustomLayer, [[Int?]]) throws -> Void)?,
-            call: @escaping (CustomLayer, [Value], Bool) throws -> [Value]
+            build: ((Layer, [[Int?]]) throws -> Void)?,
+            call: @escaping (Layer, [Value], Bool) throws -> [Value]
         ) {
             self.build = build
             self.call = call
@@ -20,6 +20,7 @@ package final class CustomLayer: Layer {
     }
 
     private let functions: Functions
+    private var inner: [Layer] = []
 
     /// `config` is kept and given back; of it the layer itself looks at `name`, `trainable` and `dtype`.
     package init(className: String, config: JSONObject, functions: Functions) throws {
@@ -31,6 +32,13 @@ package final class CustomLayer: Layer {
     }
 
     override package var inputCount: Int? { nil }
+    override package var sublayers: [Layer] { inner }
+
+    override package func track(_ layers: [Layer]) throws {
+        try refuseItself(layers)
+        inner = layers
+    }
+
     override package var supportsMasking: Bool { arguments.bool("supports_masking") }
 
     override package func build(_ inputShapes: [[Int?]]) throws { try functions.build?(self, inputShapes) }

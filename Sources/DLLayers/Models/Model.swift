@@ -18,6 +18,10 @@ package class Model: Layer {
     package internal(set) var version = 0
     /// What training keeps with the model; its type is known further up.
     package var trainingState: AnyObject?
+    /// Steps of the user's own, in the place of the model's.
+    package var ownStepState: AnyObject?
+    /// What the figures given out last are called, where that is not what compile says.
+    package var latestNames: [String]?
     /// The same for prediction, which several threads may begin at once.
     package let predictionState = Mutex<(any Sendable)?>(nil)
 
@@ -29,6 +33,11 @@ package class Model: Layer {
         values["trainable"] = .bool(trainable)
         super.init(Arguments(owner: className, values: values))
     }
+
+    init(arguments: Arguments) { super.init(arguments) }
+
+    /// Whether the weights are there to be saved and loaded.
+    package var hasWeights: Bool { built || !inputs.isEmpty }
 
     /// A functional model. `outputNames` nil: outputs go by the names of the layers they come from.
     package convenience init(

@@ -19,7 +19,11 @@ extension Layer {
         case "Functional", "Model": return try Model.readGraph(config, depth)
         default: break
         }
-        if let factory = CustomLayers.factory(className) { return try factory(config) }
+        if let factory = CustomLayers.factory(className) {
+            let layer = try factory(config)
+            if let model = layer as? CustomModel, let build = json["build_config"] { try model.restoreBuild(build) }
+            return layer
+        }
         if json["module"]?.stringValue?.hasPrefix("keras.src.ops") == true, let layer = try OperationLayer.keras(className, config) {
             return layer
         }

@@ -10,6 +10,11 @@ package struct Logs {
 
     package init() {}
 
+    package init(_ names: [String], _ values: [Double]) {
+        self.names = Array(names.prefix(values.count))
+        self.values = Array(values.prefix(self.names.count))
+    }
+
     package subscript(name: String) -> Double? {
         get { names.firstIndex(of: name).map { values[$0] } }
         set {
@@ -31,6 +36,12 @@ package protocol TrainingControl: AnyObject {
     func stop()
     /// Writes the model, or its weights alone, to a file.
     func save(_ path: String, weightsOnly: Bool) throws
+    /// The batch that is about to be trained on, or has just been.
+    var batch: Batch? { get }
+    /// Writes all that a run needs to go on later from where it is.
+    func saveState(_ path: String) throws
+    /// Goes on from where such a file says.
+    func restoreState(_ path: String) throws
 }
 
 /// Something that looks on while a model is trained. Epochs and batches count from 0.
@@ -38,6 +49,7 @@ package class Callback {
     package init() {}
     package func onTrainBegin(_ training: any TrainingControl) throws {}
     package func onEpochBegin(_ epoch: Int, _ training: any TrainingControl) throws {}
+    package func onBatchBegin(_ batch: Int, _ training: any TrainingControl) throws {}
     package func onBatchEnd(_ batch: Int, _ logs: Logs, _ training: any TrainingControl) throws {}
     package func onEpochEnd(_ epoch: Int, _ logs: inout Logs, _ training: any TrainingControl) throws {}
     package func onTrainEnd(_ training: any TrainingControl) throws {}
@@ -49,7 +61,7 @@ package enum Callbacks {
         "callback",
         [
             EarlyStopping.declaration, ModelCheckpoint.declaration, CSVLogger.declaration, TerminateOnNaN.declaration,
-            ReduceLROnPlateau.declaration,
+            ReduceLROnPlateau.declaration, BackupAndRestore.declaration, NaNGuard.declaration,
         ])
 }
 

@@ -150,13 +150,24 @@ package final class Compilation: @unchecked Sendable {
         return position
     }
 
+    func forgetPlans() {
+        plans.withLock { $0.removeAll() }
+        recent = nil
+    }
+
+    /// Loss first, then the losses of several outputs, then metrics: the order of `names`.
+    package var allTrackers: [Metric] { trackers }
+
     package func resetMetrics() throws { try forEachTracker { try $0.reset() } }
 }
 
 extension Model {
     package var compilation: Compilation? { trainingState as? Compilation }
 
-    package func compile(_ options: CompileOptions) throws { trainingState = try Compilation(self, options) }
+    package func compile(_ options: CompileOptions) throws {
+        trainingState = try Compilation(self, options)
+        latestNames = nil
+    }
 
     func requireCompilation(_ method: String) throws -> Compilation {
         if let compilation { return compilation }

@@ -66,12 +66,13 @@ package final class FitSession: TrainingControl {
         case start, epoch, batch, step, afterBatch, validate, validateEnd, epochEnd, end, done
     }
 
-    private let compilation: Compilation
+    /// nil where steps of the user's own do without.
+    private let compilation: Compilation?
     private let options: FitOptions
     private let data: TrainingData
     private let validation: TrainingData?
     private let batcher: Batcher
-    private let save: (Model, String, Bool) throws -> Void
+    private let files: FitFiles
     private var state = State.start
     private var epoch: Int
     private var step = 0
@@ -79,27 +80,31 @@ package final class FitSession: TrainingControl {
     /// The next batch of the data: with `stepsPerEpoch` an epoch goes on where the last one ended, as in Keras.
     private var position = 0
     private var random = GlobalRandom.nextStream()
+    /// `random` before it gave the order of the samples now in use.
+    private var orderedBy = RandomStream(seed: 0)
+    package private(set) var batch: Batch?
     private var stopping = false
+    /// The step within an epoch that a restored run goes on with.
+    private var resumedStep: Int?
     private var logs = Logs()
 
-    /// Checks data and options; the model is not touched. `save` writes the model for checkpoints.
-    package init(
-        _ model: Model, _ data: TrainingData, _ options: FitOptions,
-        save: @escaping (Model, String, Bool) throws -> Void
-    ) throws {
+    /// Checks data and options; the model is not touched. `files` writes and reads it for checkpoints.
+    package init(_ model: Model, _ data: TrainingData, _ options: FitOptions, files: FitFiles) throws {
         self.model = model
         self.options = try options.checked()
-        self.save = save
-        compilation = try model.requireCompilation("fit")
-        var training = try data.checked("fit", model, needsTargets: true)
-        var held = try options.validationData?.checked("fit: validation_data", model, needsTargets: true)
+        self.files = files
+        let isOwn = model.ownStep(.train) != nil
+        compilation = isOwn ? model.compilation : try model.requireCompilation("fit")
+        var training = try data.checked("fit", model, needsTargets: !isOwn)
+        var held = try options.validationData?.checked(
+            "fit: validation_data", model, needsTargets: model.ownStep(.test) == nil)
         if options.validationSplit != 0, held == nil {
             let (first, last) = try training.split(options.validationSplit)
             training = first
             held = last
         }
         if let weights = options.classWeights {
-            training = try training.weighted(byClass: weights, labelBase: compilation.options.labelBase)
+            training = try training.weighted(byClass: weights, labelBase: compilation?.options.labelBase ?? 0)
         }
         self.data = training
         validation = held
@@ -111,7 +116,7 @@ package final class FitSession: TrainingControl {
 
     package func stop() { stopping = true }
 
-    package func save(_ path: String, weightsOnly: Bool) throws { try save(model, path, weightsOnly) }
+    package func save(_ path: String, weightsOnly: Bool) throws { try files.save(model, path, weightsOnly) }
 
     /// Works until the next event; nil when training has ended. After an error the run is over.
     package func next() throws -> FitEvent? {
@@ -138,10 +143,11 @@ package final class FitSession: TrainingControl {
                 state = .end
                 return try advance()
             }
-            step = 0
+            step = resumedStep ?? 0
             logs = Logs()
-            if options.stepsPerEpoch == nil { position = 0 }
-            try compilation.resetMetrics()
+            if options.stepsPerEpoch == nil, resumedStep == nil { position = 0 }
+            resumedStep = nil
+            if step == 0 { try model.resetMetrics() }
             for callback in options.callbacks { try callback.onEpochBegin(epoch, self) }
             state = .batch
             return event(.epochBegin)
@@ -150,11 +156,12 @@ package final class FitSession: TrainingControl {
             return event(.batchBegin)
         case .step:
             if position >= batcher.steps { position = 0 }
-            if position == 0 { order = options.shuffle ? random.permutation(data.count) : nil }
+            if position == 0 { shuffle() }
             let batch = try batcher.batch(position, order: order)
+            self.batch = batch
             position += 1
-            try StepRunner(model: model, compilation: compilation).run(.train, batch)
-            collect("")
+            for callback in options.callbacks { try callback.onBatchBegin(step, self) }
+            try train(batch)
             for callback in options.callbacks { try callback.onBatchEnd(step, logs, self) }
             state = .afterBatch
             return event(.batchEnd)
@@ -172,9 +179,9 @@ package final class FitSession: TrainingControl {
             return event(.testBegin)
         case .validateEnd:
             if let validation {
-                let results = try model.evaluate(
+                let results = try model.evaluation(
                     validation, batchSize: options.validationBatchSize ?? options.batchSize, steps: options.validationSteps)
-                for (name, value) in zip(compilation.names, results) { logs["val_" + name] = value }
+                for (name, value) in zip(results.names, results.values) { logs["val_" + name] = value }
             }
             state = .epochEnd
             return event(.testEnd)
@@ -186,7 +193,7 @@ package final class FitSession: TrainingControl {
             state = .epoch
             return done
         case .end:
-            if epoch > options.initialEpoch { try compilation.optimizer.finishTraining() }
+            if epoch > options.initialEpoch { try compilation?.optimizer.finishTraining() }
             for callback in options.callbacks { try callback.onTrainEnd(self) }
             state = .done
             return event(.trainEnd)
@@ -195,8 +202,19 @@ package final class FitSession: TrainingControl {
         }
     }
 
-    private func collect(_ prefix: String) {
-        for (name, value) in zip(compilation.names, compilation.results()) { logs[prefix + name] = value }
+    /// The user's own step, or the model's, whose figures are taken without making a list of them.
+    private func train(_ batch: Batch) throws {
+        guard let compilation, model.ownStep(.train) == nil else {
+            logs = try model.logs(.train, batch, "fit")
+            return
+        }
+        try StepRunner(model: model, compilation: compilation).run(.train, batch)
+        for (name, value) in zip(compilation.names, compilation.results()) { logs[name] = value }
+    }
+
+    private func shuffle() {
+        orderedBy = random
+        order = options.shuffle ? random.permutation(data.count) : nil
     }
 
     private func record() {
@@ -216,5 +234,59 @@ package final class FitSession: TrainingControl {
         object["epoch"] = .array(epochsRun.map { .int(Int64($0)) })
         for (name, values) in history { object[name] = .array(values.map { .double($0) }) }
         return .object(object)
+    }
+}
+
+// MARK: Going on later
+
+extension FitSession {
+    package func saveState(_ path: String) throws {
+        // Between two epochs the next one draws its own order.
+        let within = state == .step || state == .afterBatch
+        let next = within ? step + 1 : 0
+        let ended = within && next >= steps
+        var place = JSONObject()
+        place["epoch"] = .int(Int64(epoch + (within && !ended ? 0 : 1)))
+        place["step"] = .int(Int64(ended ? 0 : next))
+        let continues = position < batcher.steps && (within && !ended || options.stepsPerEpoch != nil)
+        place["position"] = .int(Int64(continues ? position : 0))
+        place["random"] = .string((continues ? orderedBy : random).text)
+        try files.saveState(model, path, .object(place))
+    }
+
+    package func restoreState(_ path: String) throws {
+        // One recorded step makes everything that a step changes, so that there is room for what the file has.
+        if let compilation, model.ownStep(.train) == nil {
+            try StepRunner(model: model, compilation: compilation).prepare(.train, batcher.batch(0, order: nil))
+        }
+        let place = try files.restoreState(model, path)
+        guard let epoch = place["epoch"]?.intValue, let step = place["step"]?.intValue, let position = place["position"]?.intValue,
+            let stream = place["random"]?.stringValue.flatMap(RandomStream.init(text:)), epoch >= 0, step >= 0,
+            position >= 0, position < batcher.steps || position == 0, step < steps
+        else {
+            throw DLError(.format, "[BackupAndRestore] '\(Files.printable(path))' is not of a run over such data. Received: \(place.canonicalText)")
+        }
+        self.epoch = Swift.max(epoch, options.initialEpoch)
+        random = stream
+        self.position = position
+        if position > 0 { shuffle() }
+        resumedStep = step
+    }
+}
+
+/// How a run writes and reads models; the formats are known further up.
+package struct FitFiles {
+    package var save: (Model, String, _ weightsOnly: Bool) throws -> Void
+    /// All that training changes, and where the run is.
+    package var saveState: (Model, String, JSON) throws -> Void
+    package var restoreState: (Model, String) throws -> JSON
+
+    package init(
+        save: @escaping (Model, String, Bool) throws -> Void, saveState: @escaping (Model, String, JSON) throws -> Void,
+        restoreState: @escaping (Model, String) throws -> JSON
+    ) {
+        self.save = save
+        self.saveState = saveState
+        self.restoreState = restoreState
     }
 }

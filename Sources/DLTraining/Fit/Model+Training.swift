@@ -8,16 +8,25 @@ import Synchronization
 extension Model {
     /// Loss and metrics on data, in the order of the compilation's names.
     package func evaluate(_ data: TrainingData, batchSize: Int = 32, steps: Int? = nil) throws -> [Double] {
-        let compilation = try requireCompilation("evaluate")
+        try evaluation(data, batchSize: batchSize, steps: steps).values
+    }
+
+    /// The same with names.
+    package func evaluation(_ data: TrainingData, batchSize: Int = 32, steps: Int? = nil) throws -> Logs {
         guard batchSize >= 1 else {
             throw DLError(.argument, "[evaluate] 'batch_size' must be at least 1. Received: \(batchSize)")
         }
-        let data = try data.checked("evaluate", self, needsTargets: true)
+        let isOwn = ownStep(.test) != nil
+        if !isOwn { _ = try requireCompilation("evaluate") }
+        let data = try data.checked("evaluate", self, needsTargets: !isOwn)
         let batcher = Batcher(data, batchSize: batchSize)
-        try compilation.resetMetrics()
-        let runner = StepRunner(model: self, compilation: compilation)
-        for step in 0..<min(batcher.steps, steps ?? Int.max) { try runner.run(.test, batcher.batch(step, order: nil)) }
-        return compilation.results()
+        try resetMetrics()
+        var logs = Logs()
+        for step in 0..<min(batcher.steps, steps ?? Int.max) {
+            logs = try self.logs(.test, batcher.batch(step, order: nil), "evaluate")
+        }
+        latestNames = logs.names
+        return logs
     }
 
     /// One training step on one batch, and its own loss and metrics.
@@ -30,13 +39,14 @@ extension Model {
     private func stepOnBatch(
         _ mode: PlanKey.Mode, _ data: TrainingData, _ classWeights: [Double]?, _ method: String
     ) throws -> [Double] {
-        let compilation = try requireCompilation(method)
-        var data = try data.checked(method, self, needsTargets: true)
-        if let classWeights { data = try data.weighted(byClass: classWeights, labelBase: compilation.options.labelBase) }
-        try compilation.resetMetrics()
-        try StepRunner(model: self, compilation: compilation).run(
-            mode, Batch(x: data.x, y: data.y, weights: data.weights))
-        return compilation.results()
+        let isOwn = ownStep(mode == .train ? .train : .test) != nil
+        if !isOwn { _ = try requireCompilation(method) }
+        var data = try data.checked(method, self, needsTargets: !isOwn)
+        if let classWeights { data = try data.weighted(byClass: classWeights, labelBase: compilation?.options.labelBase ?? 0) }
+        try resetMetrics()
+        let logs = try self.logs(mode, Batch(x: data.x, y: data.y, weights: data.weights), method)
+        latestNames = logs.names
+        return logs.values
     }
 
     // MARK: Prediction
@@ -51,6 +61,17 @@ extension Model {
         var results: [Tensor] = []
         for step in 0..<batcher.steps {
             let batch = try batcher.batch(step, order: nil)
+            if let own = ownStep(.predict) {
+                let outputs = try ownPrediction(own, batch)
+                if batcher.steps == 1 { return try outputs.map { try $0.copy() } }
+                if results.isEmpty {
+                    results = try outputs.map {
+                        try Tensor(uninitialized: Shape(checked: [data.count] + $0.shape.sizes.dropFirst()), $0.type)
+                    }
+                }
+                try fill(results, outputs, step * batchSize, batch.size)
+                continue
+            }
             let plan = try predictionPlan(batch)
             if results.isEmpty {
                 results = try plan.outputSpecs.map { spec in
@@ -68,6 +89,23 @@ extension Model {
                 outputs: results.map { try $0.rows(start..<start + batch.size).pointer })
         }
         return results
+    }
+
+    /// Puts the outputs of a batch in their rows.
+    private func fill(_ results: [Tensor], _ outputs: [Tensor], _ start: Int, _ count: Int) throws {
+        guard outputs.count == results.count else {
+            throw DLError(
+                .callback, "[predict_step] model '\(name)' gave \(results.count) outputs for the first batch. Received: \(outputs.count)")
+        }
+        for (result, output) in zip(results, outputs) {
+            let rows = try result.rows(start..<start + count)
+            guard rows.shape == output.shape, rows.type == output.type else {
+                throw DLError(
+                    .shape, "[predict_step] model '\(name)' gave \(rows.type.name) \(rows.shape) for the first batch. "
+                        + "Received: \(output.type.name) \(output.shape)")
+            }
+            rows.pointer.copyMemory(from: UnsafeRawPointer(output.pointer), byteCount: output.shape.count &* output.type.byteCount)
+        }
     }
 
     private func predictionPlan(_ batch: Batch) throws -> Plan {

@@ -76,11 +76,12 @@ extension Model {
     package func repeatStepOnBatch(
         training: Bool, inputs: Int, targets: Int, tensor: (Int) -> Tensor?, give: (Int, Double) -> Void
     ) throws -> Int? {
-        guard let compilation, let step = compilation.recent, step.mode == (training ? .train : .test), step.fits(self),
+        guard ownSteps == nil, let compilation, let step = compilation.recent, step.mode == (training ? .train : .test), step.fits(self),
             step.accepts(inputs: inputs, targets: targets, tensor)
         else { return nil }
         try compilation.resetMetrics()
         try step.run()
+        latestNames = nil
         return compilation.results(give)
     }
 }

@@ -31,35 +31,49 @@ struct Step {
         tape.start()
         defer { tape.stop() }
         let predictions = try model.apply(x, training: true)
-        let losses = try loss(y, predictions, weights)
+        let losses = try loss(x, y, predictions, weights, training: true)
         let target = try compilation.optimizer.scaled(losses.total)
         tape.stop()
         let variables = model.trainableVariables
         guard !variables.isEmpty else {
             throw DLError(.state, "[fit] model '\(model.name)' has no trainable weights")
         }
+        let recording = ThreadContext.current.recording
+        recording?.begin(part: "backward")
         let gradients = try tape.gradients(of: target, withRespectTo: variables.map(\.value))
         let weightOf = Dictionary(
             model.allWeights.map { (ObjectIdentifier($0.variable), $0) }, uniquingKeysWith: { first, _ in first })
+        recording?.begin(part: "update")
         try compilation.optimizer.apply(Array(zip(gradients, variables)).map { (gradient: $0, variable: $1) }) {
             weightOf[ObjectIdentifier($0)]?.constraint
         }
+        recording?.begin(part: "metrics")
         try track(losses, y, predictions, weights, size: x[0].shape.sizes[0])
     }
 
     /// Forward, loss, metrics.
     func test(_ x: [Value], _ y: [Value], _ weights: [Value?]) throws {
         let predictions = try model.apply(x, training: false)
-        let losses = try loss(y, predictions, weights)
+        let losses = try loss(x, y, predictions, weights, training: false)
         try track(losses, y, predictions, weights, size: x[0].shape.sizes[0])
     }
 
-    private struct Losses {
+    struct Losses {
         let total: Value
         let outputs: [Value?]
     }
 
-    private func loss(_ y: [Value], _ predictions: [Value], _ weights: [Value?]) throws -> Losses {
+    private func loss(
+        _ x: [Value], _ y: [Value], _ predictions: [Value], _ weights: [Value?], training: Bool
+    ) throws -> Losses {
+        guard let steps = model.ownStep(.loss) else { return try loss(y, predictions, weights) }
+        let total = try steps.loss(
+            model, OwnSteps.Inputs(x: x, y: y, weights: weights, predictions: predictions, training: training))
+        return Losses(total: total.shape.rank == 0 ? total : try mean(total), outputs: [])
+    }
+
+    /// What compile said, and what layers have added in the latest call.
+    func loss(_ y: [Value], _ predictions: [Value], _ weights: [Value?]) throws -> Losses {
         guard !compilation.losses.isEmpty else {
             throw DLError(.state, "[fit] model '\(model.name)' was compiled without a loss")
         }
@@ -103,6 +117,10 @@ struct Step {
         for (tracker, value) in zip(compilation.outputLossTrackers, losses.outputs) {
             if let tracker, let value { try tracker.update(cast(value, .float64), nil, weight: samples) }
         }
+        try updateMetrics(y, predictions, weights)
+    }
+
+    func updateMetrics(_ y: [Value], _ predictions: [Value], _ weights: [Value?]) throws {
         try compilation.makeMetrics(model, truths: y.map(\.spec), predictions: predictions.map(\.spec))
         for (metric, output, weighted) in compilation.metrics {
             let weight = weighted && weights.indices.contains(output) ? weights[output] : nil
@@ -141,7 +159,15 @@ struct StepRunner {
         try step.run()
     }
 
+    /// Makes weights, states of the optimizer and metrics, without a step.
+    func prepare(_ mode: PlanKey.Mode, _ batch: Batch) throws { _ = try graph(mode, batch) }
+
     private func record(_ mode: PlanKey.Mode, _ batch: Batch) throws -> Plan {
+        try Plan(graph(mode, batch), passes: standardPasses)
+    }
+
+    /// The step as it is written down, before any pass.
+    func graph(_ mode: PlanKey.Mode, _ batch: Batch) throws -> Graph {
         let context = ThreadContext.current
         try model.buildIfNeeded(batch.x.map { $0.shape.sizes })
         let graph = Graph()
@@ -154,7 +180,7 @@ struct StepRunner {
                 try mode == .train ? step.train(x, y, weights) : step.test(x, y, weights)
             }
         }
-        return try Plan(graph, passes: standardPasses)
+        return graph
     }
 
     /// A failing step leaves variables as they were, as the compiled one does.

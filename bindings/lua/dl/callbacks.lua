@@ -61,28 +61,6 @@ function extra.SwapEMAWeights(options)
   }
 end
 
--- ---- Backup ----------------------------------------------------------------------------------------------------
-
---- Writes the weights after each epoch, and begins with them where a run was cut off (epochs count from 1 again):
--- BackupAndRestore "folder/backup". What is left is removed when training ends well, unless delete_checkpoint = false.
-function extra.BackupAndRestore(path, options)
-  if type(path) == "table" then path, options = path[1] or path.backup_dir or path.path, path end
-  if type(path) ~= "string" or path == "" then fail("ARGUMENT", "BackupAndRestore takes a path, got " .. kind_of(path)) end
-  local file, keep = path .. ".safetensors", options and options.delete_checkpoint == false
-  return {
-    on_train_begin = function(_, model)
-      local found = io and io.open(file, "rb")
-      if not found then return end
-      found:close()
-      model:load_weights(file)
-    end,
-    on_epoch_end = function(_, _, model) assert(model:save_weights(file)) end,
-    on_train_end = function()
-      if not keep and os then os.remove(file) end
-    end,
-  }
-end
-
 -- ---- Curves ----------------------------------------------------------------------------------------------------
 
 local colours = { "#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b" }
@@ -188,8 +166,5 @@ function extra.History()
   end
   return callback
 end
-
---- Stops when the loss is no number; Keras's name is TerminateOnNaN.
-function extra.NaNGuard() return declared.config("callback", "TerminateOnNaN", {}) end
 
 return callbacks

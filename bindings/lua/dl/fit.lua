@@ -4,6 +4,7 @@ local core = ...
 local arguments = core.use "arguments"
 local progress = core.use "progress"
 local training = core.use "training"
+local steps = core.use "steps"
 local fail, kind_of = core.fail, arguments.kind_of
 
 local methods = core.class("dl.Model").methods
@@ -112,7 +113,9 @@ local function begin(model, name, x, y, options)
   else
     options = arguments.options(name, options, fit_options)
   end
-  if x == nil or y == nil then fail("ARGUMENT", ("%s needs x and y: model:%s(x, y, { epochs = 5 })"):format(name, name)) end
+  if x == nil or y == nil and not steps.has(model, "train_step") then
+    fail("ARGUMENT", ("%s needs x and y: model:%s(x, y, { epochs = 5 })"):format(name, name))
+  end
   for _, option in ipairs{ "epochs", "batch_size", "validation_freq", "validation_batch_size", "steps_per_epoch",
     "validation_steps" } do
     if options[option] and options[option] < 1 then
@@ -148,135 +151,10 @@ local function call(functions, run, ...)
   end
 end
 
--- ---- Steps of one's own ----------------------------------------------------------------------------------------
-
--- Models and the functions that scripts gave them: model.train_step = function(model, x, y, sample_weight) ... end
-local own_steps = setmetatable({}, { __mode = "k" })
-local model_class = core.class "dl.Model"
-
-for _, name in ipairs{ "train_step", "test_step" } do
-  model_class.setters[name] = function(model, f)
-    if f ~= nil and f ~= false and type(f) ~= "function" then
-      fail("ARGUMENT", ("%s must be a function of model, x, y and sample_weight, got %s"):format(name, kind_of(f)))
-    end
-    own_steps[model] = own_steps[model] or {}
-    own_steps[model][name] = f or nil
-  end
-  model_class.getters[name] = function(model) return own_steps[model] and own_steps[model][name] end
-end
-
--- One tensor where there is one, as the functions of models see them.
-local function single(list) return list and (#list == 1 and list[1] or list) or nil end
-
-local function rows(list, first, last, order)
-  local result = {}
-  for place, t in ipairs(list or {}) do
-    if t then
-      result[place] = order and core.apply("take", { t, order[{ { first, last } }] }, { axis = 0 }) or t[{ { first, last } }]
-    else
-      result[place] = false
-    end
-  end
-  return result
-end
-
--- Runs a step on each batch; what the last one gave, as numbers.
-local function each_batch(model, step, name, data, batch_size, limit, order, after)
-  local count, logs, taken = #data.x[1], {}, 0
-  for first = 1, count, batch_size do
-    if limit and taken >= limit then break end
-    taken = taken + 1
-    local last = math.min(first + batch_size - 1, count)
-    local given = step(model, single(rows(data.x, first, last, order)), single(rows(data.y, first, last, order)),
-      data.sample_weight and single(rows(data.sample_weight, first, last, order)))
-    if given ~= nil and type(given) ~= "table" or core.kind(given) then
-      fail("ARGUMENT", ("%s must return a table of figures by name, got %s"):format(name, kind_of(given)))
-    end
-    logs = {}
-    for key, value in pairs(given or {}) do
-      local number = core.kind(value) == "dl.Tensor" and core.size(value) == 1 and core.item(value) or value
-      if type(key) ~= "string" or type(number) ~= "number" then
-        fail("ARGUMENT", ("%s must return numbers by name, got %s = %s"):format(name, tostring(key), kind_of(value)))
-      end
-      logs[key] = number
-    end
-    if after and after(taken, logs) == "stop" then break end
-  end
-  return logs
-end
-
--- fit with a train_step of the script's own: the same order of events.
-local function own_fit(model, x, y, options)
-  local own, functions = sort_callbacks(options.callbacks)
-  if #own > 0 then fail("UNSUPPORTED", ("%s does not work with a train_step of one's own"):format(own[1].class_name)) end
-  for _, name in ipairs{ "class_weight", "validation_split" } do
-    if options[name] then fail("UNSUPPORTED", ("'%s' does not work with a train_step of one's own"):format(name)) end
-  end
-  local steps = own_steps[model]
-  local data = training.data(model, x, y, options.sample_weight)
-  local held = options.validation_data and training.pair(model, options.validation_data, "validation_data")
-  if held and not steps.test_step then fail("ARGUMENT", "validation_data needs a test_step beside the train_step") end
-  if options.seed then core.seed(options.seed) end
-  local level = level_of(options.verbose)
-  local printer = level > 0 and progress.new(level) or nil
-  local batch_size, epochs, history = options.batch_size or 32, options.epochs or 1, { epoch = {} }
-  local stopped = false
-  local function tell(event, ...)
-    for _, f in ipairs(functions[event] or {}) do
-      local answer = f(...)
-      if answer == "stop" then stopped = true end
-    end
-    return stopped and "stop" or nil
-  end
-  tell("on_train_begin", {}, model)
-  for epoch = (options.initial_epoch or 0) + 1, epochs do
-    if stopped then break end
-    tell("on_epoch_begin", epoch, {}, model)
-    if printer then printer.epoch_begin(epoch, epochs) end
-    local order
-    if options.shuffle ~= false then
-      order = core.apply("argsort", { core.use("tensor").rand(#data.x[1]) }, { axis = 0 })
-    end
-    local count = 0
-    local logs = each_batch(model, steps.train_step, "train_step", data, batch_size, options.steps_per_epoch, order,
-      function(step, values)
-        count = step
-        return tell("on_batch_end", step, values, model)
-      end)
-    if held and epoch % (options.validation_freq or 1) == 0 then
-      tell("on_test_begin", {}, model)
-      local values = each_batch(model, steps.test_step, "test_step", held, options.validation_batch_size or batch_size,
-        options.validation_steps)
-      for name, value in pairs(values) do logs["val_" .. name] = value end
-      tell("on_test_end", values, model)
-    end
-    local names = arguments.keys(logs)
-    table.sort(names)
-    if printer then printer.epoch_end(epoch, epochs, count, logs, names) end
-    tell("on_epoch_end", epoch, logs, model)
-    history.epoch[#history.epoch + 1] = epoch
-    for name, value in pairs(logs) do
-      history[name] = history[name] or {}
-      table.insert(history[name], value)
-    end
-  end
-  tell("on_train_end", {}, model)
-  return setmetatable(history, history_metatable)
-end
-
 -- ---- Fit -------------------------------------------------------------------------------------------------------
 
 --- Trains: model:fit(x, y, { epochs = 5, batch_size = 32 }) or model:fit{ x = x, y = y, ... }. Returns the history.
 function methods.fit(model, x, y, options)
-  if core.kind(model) == "dl.Model" and own_steps[model] and own_steps[model].train_step then
-    if type(x) == "table" and y == nil and core.kind(x) == nil and (x.x ~= nil or options == nil) then
-      options = arguments.options("fit", x, fit_options)
-      x, y = options.x or options[1], options.y or options[2]
-    else
-      options = arguments.options("fit", options, fit_options)
-    end
-    return own_fit(model, x, y, options)
-  end
   local run <close>, functions, level = begin(model, "fit", x, y, options)
   local printer = level > 0 and progress.new(level) or nil
   local steps = 0

@@ -66,7 +66,7 @@ local function listed(value, what)
 end
 
 --- A model between symbolic tensors: Model{ inputs = x, outputs = y, name = "m" }; tables for several, by name if wished.
-function models.Model(inputs, outputs, options)
+local function functional(inputs, outputs, options)
   if type(inputs) == "table" and (inputs.inputs or inputs.outputs) and outputs == nil then
     options = arguments.options("Model", inputs, { inputs = "any", outputs = "any", name = "string" })
     inputs, outputs = options.inputs, options.outputs
@@ -78,6 +78,15 @@ function models.Model(inputs, outputs, options)
   local output_list, names = listed(outputs, "outputs")
   return core.model(options.name, (listed(inputs, "inputs")), output_list, names)
 end
+
+--- Also what models written in Lua are derived from: dl.Model:extend("Net", { init = ..., call = ... }), see dl.layers.Layer.
+-- The library's own methods, for those that a class overrides: dl.Model.train_step(self, x, y).
+local inherited = { of_models = true, extend = core.custom.extend, get_config = core.custom.get_config }
+models.Model = setmetatable({ of_models = true, inherited = inherited, extend = inherited.extend }, {
+  __call = function(_, ...) return functional(...) end,
+  __index = function(_, name) return core.use("steps").usual[name] end,
+  __tostring = function() return "dl.Model" end,
+})
 
 -- ---- Looking into models ---------------------------------------------------------------------------------------
 
@@ -181,8 +190,10 @@ function getters.metrics_names(model) return core.metrics_names(model) end
 --- The optimizer of a compiled model.
 function getters.optimizer(model) return core.model_optimizer(model) end
 
--- Unlike layers, models have no fields of a script's own, so a wrong name is a mistake.
-function class.missing(_, name)
+-- Unlike layers and models of a script's class, the library's models have no fields of a script's own, so a wrong name is a
+-- mistake.
+function class.missing(model, name)
+  if core.fields(model) then return nil end
   local names = arguments.keys(methods)
   for key in pairs(getters) do names[#names + 1] = key end
   table.sort(names)
@@ -236,6 +247,7 @@ function models.clone_model(model)
 end
 
 core.models = models
+core.use "steps"
 core.use "training"
 core.use "fit"
 

@@ -3,6 +3,7 @@
 local core = ...
 local arguments = core.use "arguments"
 local tensor = core.use "tensor"
+local steps = core.use "steps"
 local fail, kind_of = core.fail, arguments.kind_of
 
 local methods = core.class("dl.Model").methods
@@ -145,7 +146,9 @@ function training.pair(model, given, what)
   if type(given) ~= "table" then fail("ARGUMENT", ("%s must be a table {x, y}, got %s"):format(what, kind_of(given))) end
   local x, y = given.x, given.y
   if x == nil then x, y = given[1], given[2] end
-  if x == nil or y == nil then fail("ARGUMENT", ("%s must have x and y: {x, y}"):format(what)) end
+  if x == nil or y == nil and not steps.has(model, "test_step") then
+    fail("ARGUMENT", ("%s must have x and y: {x, y}"):format(what))
+  end
   return training.data(model, x, y, given.sample_weight or given[3])
 end
 
@@ -194,7 +197,7 @@ function methods.evaluate(model, x, y, options)
   else
     options = arguments.options("evaluate", options, { batch_size = "integer", sample_weight = "any", verbose = "any" })
   end
-  if y == nil then fail("ARGUMENT", "evaluate needs x and y") end
+  if y == nil and not steps.has(model, "test_step") then fail("ARGUMENT", "evaluate needs x and y") end
   return named(model, core.evaluate(model, training.data(model, x, y, options.sample_weight), options.batch_size))
 end
 
@@ -225,7 +228,7 @@ function methods.train_on_batch(model, x, y, options)
   options = arguments.options("train_on_batch", options, {
     sample_weight = "any", class_weight = "table", label_base = "integer",
   })
-  if y == nil then fail("ARGUMENT", "train_on_batch needs x and y") end
+  if y == nil and not steps.has(model, "train_step") then fail("ARGUMENT", "train_on_batch needs x and y") end
   local data = training.data(model, x, y, options.sample_weight)
   data.class_weight = training.class_weight(model, options.class_weight, options.label_base or 1)
   return named(model, core.train_on_batch(model, data))
@@ -234,7 +237,7 @@ end
 function methods.test_on_batch(model, x, y, options)
   arguments.self(model, "dl.Model", "test_on_batch")
   options = arguments.options("test_on_batch", options, { sample_weight = "any" })
-  if y == nil then fail("ARGUMENT", "test_on_batch needs x and y") end
+  if y == nil and not steps.has(model, "test_step") then fail("ARGUMENT", "test_on_batch needs x and y") end
   return named(model, core.test_on_batch(model, training.data(model, x, y, options.sample_weight)))
 end
 

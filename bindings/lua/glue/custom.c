@@ -6,10 +6,17 @@
 
 #include <string.h>
 
-/* Pushes the layer as `self`: a userdata of its own with the fields that the reference holds. */
+/* Pushes the layer or model as `self`: a userdata of its own with the fields that the reference holds. */
 static void push_self(lua_State *L, const glue_ref *ref, dl_layer *layer)
 {
-    glue_push_borrowed(L, GLUE_LAYER, layer);
+    int32_t is_model = 0;
+    GLUE_TRY(L, dl_layer_is_model(&is_model, layer));
+    if (is_model) {
+        glue_box *box = glue_push(L, GLUE_MODEL);
+        GLUE_TRY(L, dl_layer_as_model((dl_model **)&box->handle, layer));
+    } else {
+        glue_push_borrowed(L, GLUE_LAYER, layer);
+    }
     glue_ref_push(L, ref);
     lua_setiuservalue(L, -2, 1);
 }
@@ -21,6 +28,21 @@ static int push_function(lua_State *L, const glue_ref *ref, const char *name)
     lua_getfield(L, -1, name);
     lua_remove(L, -2);
     return !lua_isnil(L, -1);
+}
+
+/* Tells the library of the layers that the object's fields now hold, if any were set. */
+static void track(lua_State *L, const glue_ref *ref, dl_layer *layer)
+{
+    int top = lua_gettop(L), changed;
+    glue_ref_push(L, ref);
+    changed = lua_getmetatable(L, -1) && lua_getfield(L, -1, "changed") == LUA_TBOOLEAN && lua_toboolean(L, -1);
+    if (changed) {
+        glue_push_class(L, GLUE_LAYER);
+        lua_getfield(L, -1, "track");
+        push_self(L, ref, layer);
+        lua_call(L, 1, 0);
+    }
+    lua_settop(L, top);
 }
 
 typedef struct build_call {
@@ -46,6 +68,7 @@ static void run_build(lua_State *L, const glue_ref *ref, void *argument)
         }
     }
     lua_call(L, 2, 0);
+    track(L, ref, call->layer);
 }
 
 static int32_t on_build(dl_layer *layer, int32_t count, const int32_t *ranks, const int64_t *const *shapes, void *payload)
@@ -115,6 +138,7 @@ static void run_call(lua_State *L, const glue_ref *ref, void *argument)
         }
     }
     lua_call(L, 3, 1);
+    track(L, ref, call->layer);
     list = is_list(L);
     if (!lua_isuserdata(L, -1) && !lua_istable(L, -1) && lua_type(L, -1) != LUA_TNUMBER) {
         glue_fail(L, "ARGUMENT", "'call' of the layer returned %s; expected a tensor or a list of tensors",
@@ -165,6 +189,25 @@ static int core_layer_custom(lua_State *L)
     lua_pushvalue(L, 3);
     ref = glue_ref_create(L);
     GLUE_ONCE(L, dl_layer_create_custom((dl_layer **)&box->handle, name, config, &callbacks, ref));
+    return 1;
+}
+
+/* model_custom(class name, config, fields) -> model */
+static int core_model_custom(lua_State *L)
+{
+    static const dl_layer_callbacks callbacks = {1, 0, on_build, on_call, glue_ref_destroy};
+    const char *name = luaL_checkstring(L, 1), *config = NULL;
+    glue_box *box;
+    glue_ref *ref;
+    luaL_checktype(L, 3, LUA_TTABLE);
+    lua_settop(L, 3);
+    if (!lua_isnil(L, 2)) config = glue_json_encode(L, 2);
+    box = glue_push(L, GLUE_MODEL);
+    lua_pushvalue(L, 3);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, 3);
+    ref = glue_ref_create(L);
+    GLUE_ONCE(L, dl_model_create_custom((dl_model **)&box->handle, name, config, &callbacks, ref));
     return 1;
 }
 
@@ -376,6 +419,7 @@ static int core_optimizer_swap(lua_State *L)
 void glue_open_custom(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"layer_custom", core_layer_custom},
+                                         {"model_custom", core_model_custom},
                                          {"layer_register", core_layer_register},
                                          {"loss_custom", core_loss_custom},
                                          {"metric_custom", core_metric_custom},

@@ -10,7 +10,7 @@ static dl_event *event_of(glue_box *box) { return (dl_event *)(void *)(box + 1);
 static void check_callbacks(lua_State *L, const char *json)
 {
     static const char *const harmless[] = {"EarlyStopping", "LearningRateScheduler", "ReduceLROnPlateau", "TerminateOnNaN",
-                                           NULL};
+                                           "NaNGuard", NULL};
     lua_Integer i;
     if (!json || !glue_get_host(L)->no_files) return;
     glue_json_decode(L, json);

@@ -50,7 +50,8 @@ typedef struct glue_box {
 /* "dl.Tensor" and so on: the names of the metatables. */
 GLUE_HIDDEN const char *glue_name(glue_kind kind);
 
-/* Pushes an empty userdata of a kind. It has one user value, for the fields of a layer written in Lua. */
+/* Pushes an empty userdata of a kind. All but tensors have one user value, for the fields of objects
+ * written in Lua. */
 GLUE_HIDDEN glue_box *glue_push(lua_State *L, glue_kind kind);
 
 /* Pushes a userdata over a handle that the caller borrows: it is retained. Raises for a dead handle. */
@@ -140,6 +141,8 @@ GLUE_HIDDEN glue_ref *glue_ref_create(lua_State *L);
 /* For `destroy` members: may run on any thread, also when the state is closed. */
 GLUE_HIDDEN void glue_ref_destroy(void *ref);
 GLUE_HIDDEN void glue_ref_push(lua_State *L, const glue_ref *ref);
+/* Whether it belongs to this state. */
+GLUE_HIDDEN int glue_ref_is_of(lua_State *L, const glue_ref *ref);
 
 /* Runs body(L, argument) for a callback, in protected mode, in the state that the reference belongs to. 0, or 1 if it
  * raised, if the state is closed, or if it is not in a call of the library on this thread. */
@@ -224,6 +227,7 @@ GLUE_HIDDEN void glue_open_model(lua_State *L);
 GLUE_HIDDEN void glue_open_training(lua_State *L);
 GLUE_HIDDEN void glue_open_fit(lua_State *L);
 GLUE_HIDDEN void glue_open_objective(lua_State *L);
+GLUE_HIDDEN void glue_open_steps(lua_State *L);
 
 /* Pushes the table {methods, getters, setters} that the userdata of a kind look their fields up in. */
 GLUE_HIDDEN void glue_push_class(lua_State *L, glue_kind kind);

@@ -16,7 +16,7 @@ static size_t box_size(glue_kind kind) { return sizeof(glue_box) + (kind == GLUE
 glue_box *glue_push(lua_State *L, glue_kind kind)
 {
     size_t size = box_size(kind);
-    glue_box *box = lua_newuserdatauv(L, size, kind == GLUE_LAYER ? 1 : 0);
+    glue_box *box = lua_newuserdatauv(L, size, kind == GLUE_TENSOR ? 0 : 1);
     memset(box, 0, size);
     luaL_setmetatable(L, names[kind]);
     return box;
@@ -105,10 +105,50 @@ int glue_push_results(lua_State *L, dl_tensor **results, int32_t count, int coun
 
 void glue_push_class(lua_State *L, glue_kind kind) { lua_rawgetp(L, LUA_REGISTRYINDEX, &class_keys[kind]); }
 
+/* Pushes the fields of an object written in Lua and gives LUA_TTABLE, or something else for any other. A layer or model
+ * that comes back from the library brings its fields along. */
+static int push_fields(lua_State *L, int index)
+{
+    int type = lua_getiuservalue(L, index, 1);
+    glue_box *box;
+    void *ref = NULL;
+    if (type != LUA_TNIL) return type;
+    box = glue_test(L, index, GLUE_LAYER);
+    if (!box) box = glue_test(L, index, GLUE_MODEL);
+    if (!box || !box->handle) return type;
+    GLUE_TRY(L, dl_layer_payload(&ref, glue_layer(L, index), glue_ref_destroy));
+    lua_pop(L, 1);
+    if (ref && glue_ref_is_of(L, ref)) glue_ref_push(L, ref);
+    else lua_pushboolean(L, 0);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, index, 1);
+    return lua_type(L, -1);
+}
+
+/* set_fields(object, table) */
+static int core_set_fields(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TUSERDATA);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    lua_setiuservalue(L, 1, 1);
+    return 1;
+}
+
+/* fields(object) -> table, or nil for what is not written in Lua */
+static int core_fields(lua_State *L)
+{
+    int kind;
+    for (kind = 0; kind < GLUE_KINDS && !glue_test(L, 1, kind); kind++) {
+    }
+    if (kind == GLUE_KINDS || push_fields(L, 1) != LUA_TTABLE) lua_pushnil(L);
+    return 1;
+}
+
 /* Upvalues: methods, getters, class. */
 static int object_index(lua_State *L)
 {
-    if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE) {
+    if (push_fields(L, 1) == LUA_TTABLE) {
         lua_pushvalue(L, 2);
         if (lua_gettable(L, -2) != LUA_TNIL) return 1;
     }
@@ -138,10 +178,10 @@ static int object_newindex(lua_State *L)
         lua_call(L, 2, 0);
         return 0;
     }
-    if (!glue_test(L, 1, GLUE_LAYER))
+    if (push_fields(L, 1) != LUA_TTABLE && !glue_test(L, 1, GLUE_LAYER))
         return glue_fail(L, "ARGUMENT", "'%s' of a %s cannot be set", luaL_tolstring(L, 2, NULL),
                          lua_tostring(L, lua_upvalueindex(2)));
-    if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
+    if (!lua_istable(L, -1)) {
         lua_newtable(L);
         lua_pushvalue(L, -1);
         lua_setiuservalue(L, 1, 1);
@@ -305,6 +345,8 @@ void glue_open_kinds(lua_State *L)
     static const luaL_Reg functions[] = {{"class", core_class},
                                          {"metamethod", core_metamethod},
                                          {"kind", core_kind},
+                                         {"fields", core_fields},
+                                         {"set_fields", core_set_fields},
                                          {"fail", core_fail},
                                          {NULL, NULL}};
     int kind;

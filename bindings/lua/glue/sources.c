@@ -92,6 +92,9 @@ static const char config[] = {
 static const char saving[] = {
 #embed "../dl/saving.lua"
 };
+static const char steps[] = {
+#embed "../dl/steps.lua"
+};
 static const char plot[] = {
 #embed "../dl/plot.lua"
 };
@@ -105,4 +108,4 @@ const glue_source glue_sources[] = {
     SOURCE(optimizers, 1), SOURCE(options, 0),  SOURCE(callbacks, 1),    SOURCE(datasets, 1),   SOURCE(data, 0),
     SOURCE(utils, 1),    SOURCE(applications, 1), SOURCE(cli, 1),        SOURCE(doc, 1),
     SOURCE(examples, 1), SOURCE(control, 0),    {"random", random_module, sizeof random_module, 1},       SOURCE(config, 1),     SOURCE(saving, 1),
-    SOURCE(plot, 0),           {NULL, NULL, 0, 0}};
+    SOURCE(plot, 0), SOURCE(steps, 0),          {NULL, NULL, 0, 0}};

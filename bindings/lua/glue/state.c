@@ -328,6 +328,12 @@ void glue_ref_destroy(void *payload)
     free(ref);
 }
 
+int glue_ref_is_of(lua_State *L, const glue_ref *ref)
+{
+    const glue_state *state = get_state(L);
+    return state && state->shared == ref->shared;
+}
+
 void glue_ref_push(lua_State *L, const glue_ref *ref) { lua_rawgeti(L, LUA_REGISTRYINDEX, ref->ref); }
 
 typedef struct run_call {
