@@ -157,7 +157,7 @@ end
 function methods.fit(model, x, y, options)
   local run <close>, functions, level = begin(model, "fit", x, y, options)
   local printer = level > 0 and progress.new(level) or nil
-  local steps = 0
+  local taken = 0
   local function logs() return (core.fit_logs(run)) end
   local function names() return (select(2, core.fit_logs(run))) end
   local lazy = { logs, names }
@@ -165,7 +165,7 @@ function methods.fit(model, x, y, options)
     local event, epoch, epochs, step, of = core.fit_next(run)
     if event == nil then break end
     if event == "batch_end" then
-      steps = step
+      taken = step
       if printer then printer.batch_end(step, of, lazy) end
       if functions.on_batch_end then call(functions.on_batch_end, run, step, logs(), model) end
     elseif event == "batch_begin" then
@@ -175,7 +175,7 @@ function methods.fit(model, x, y, options)
       call(functions.on_epoch_begin, run, epoch, {}, model)
     elseif event == "epoch_end" then
       local values, order = core.fit_logs(run)
-      if printer then printer.epoch_end(epoch, epochs, steps, values, order) end
+      if printer then printer.epoch_end(epoch, epochs, taken, values, order) end
       call(functions.on_epoch_end, run, epoch, values, model)
     else
       call(functions["on_" .. event], run, logs(), model)

@@ -84,7 +84,7 @@ end
 local inherited = { of_models = true, extend = core.custom.extend, get_config = core.custom.get_config }
 models.Model = setmetatable({ of_models = true, inherited = inherited, extend = inherited.extend }, {
   __call = function(_, ...) return functional(...) end,
-  __index = function(_, name) return core.use("steps").usual[name] end,
+  __index = function(_, name) return core.use("steps").usual[name] or methods[name] end,
   __tostring = function() return "dl.Model" end,
 })
 

@@ -179,7 +179,9 @@ end
 local function parts(model, name, x, y, y_pred, sample_weight)
   arguments.self(model, "dl.Model", name)
   if type(x) == "table" and core.kind(x) == nil and y == nil and (x.y ~= nil or x.y_pred ~= nil) then
-    local options = arguments.options(name, x, { x = "any", y = "any", y_pred = "any", sample_weight = "any", training = "boolean" })
+    local options = arguments.options(name, x, {
+      x = "any", y = "any", y_pred = "any", sample_weight = "any", training = "boolean",
+    })
     y, y_pred, sample_weight = options.y, options.y_pred, options.sample_weight
   end
   if y_pred == nil then fail("ARGUMENT", name .. " needs y_pred, the predictions") end
