@@ -86,7 +86,7 @@ import Testing
                 try model.compile(item.options())
                 let fit = try #require(entry["fit"])
                 let session = try FitSession(
-                    model, item.data(fit["x"], fit["y"], fit["sample_weight"]), item.fitOptions()) { _, _, _ in }
+                    model, item.data(fit["x"], fit["y"], fit["sample_weight"]), item.fitOptions())
                 while try session.next() != nil {}
                 for (label, values) in entry["history"]?.objectValue?.pairs.map({ ($0, $1) }) ?? [] {
                     let found = session.history.first { $0.name == label }?.values

@@ -89,7 +89,7 @@ package final class FitSession: TrainingControl {
     private var logs = Logs()
 
     /// Checks data and options; the model is not touched. `files` writes and reads it for checkpoints.
-    package init(_ model: Model, _ data: TrainingData, _ options: FitOptions, files: FitFiles) throws {
+    package init(_ model: Model, _ data: TrainingData, _ options: FitOptions, files: FitFiles = .none) throws {
         self.model = model
         self.options = try options.checked()
         self.files = files
@@ -280,6 +280,13 @@ package struct FitFiles {
     /// All that training changes, and where the run is.
     package var saveState: (Model, String, JSON) throws -> Void
     package var restoreState: (Model, String) throws -> JSON
+
+    /// For runs whose callbacks write nothing.
+    package static var none: FitFiles {
+        let refusal = DLError(.unsupported, "[fit] this run has nowhere to write to")
+        return FitFiles(
+            save: { _, _, _ in throw refusal }, saveState: { _, _, _ in throw refusal }, restoreState: { _, _ in throw refusal })
+    }
 
     package init(
         save: @escaping (Model, String, Bool) throws -> Void, saveState: @escaping (Model, String, JSON) throws -> Void,
