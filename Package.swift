@@ -46,7 +46,12 @@ let package = Package(
             name: "DLOps", dependencies: ["CDLKernels", "DLBase", "DLKernels", "DLTensor", "DLGraph"], swiftSettings: strict),
         .target(name: "DLLayers", dependencies: ["CDLShims", "DLBase", "DLTensor", "DLGraph", "DLOps"], swiftSettings: strict),
         .systemLibrary(name: "CZlib", path: "Sources/CZlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "DLData", dependencies: ["CDLShims", "CZlib", "DLBase", "DLTensor"], swiftSettings: strict),
+        // The archives, so that nothing of them is asked of the machine the library runs on.
+        .target(
+            name: "CPictures", dependencies: ["CZlib"],
+            cSettings: [.unsafeFlags(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"])],
+            linkerSettings: [.linkedLibrary(":libpng16.a"), .linkedLibrary(":libjpeg.a"), .linkedLibrary("z")]),
+        .target(name: "DLData", dependencies: ["CDLShims", "CPictures", "CZlib", "DLBase", "DLTensor"], swiftSettings: strict),
         .target(
             name: "DLTraining", dependencies: ["CDLKernels", "CDLShims", "DLBase", "DLTensor", "DLGraph", "DLOps", "DLLayers"],
             swiftSettings: strict),

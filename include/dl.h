@@ -680,6 +680,23 @@ DL_API DL_NODISCARD dl_status dl_csv_load(dl_tensor **out, char **names, const c
  * DL_ERROR_NOT_FOUND says where it is looked for and which package has it. */
 DL_API DL_NODISCARD dl_status dl_dataset_load(
     dl_tensor *outputs[4], char **info, const char *name, const char *options);
+/* Reads a picture: PNG, JPEG, BMP, PGM or PPM, told apart by its first bytes. options: JSON or NULL for {"color_mode": "rgb",
+ * "target_size": null, "interpolation": "nearest", "keep_aspect_ratio": false}. color_mode: "grayscale", "rgb" or "rgba".
+ * target_size: [height, width] or null. interpolation: "nearest", "bilinear", "bicubic", "hamming", "box" or "lanczos".
+ * out: (height, width, channels) uint8, or int32 for grey of 16 bits in "grayscale"; new reference; release with
+ * dl_tensor_release. DL_ERROR_FORMAT says at which byte; DL_ERROR_LIMIT: more than 2^28 pixels. */
+DL_API DL_NODISCARD dl_status dl_image_load(dl_tensor **out, const char *path, const char *options);
+/* The same from a file's contents in memory. */
+DL_API DL_NODISCARD dl_status dl_image_decode(dl_tensor **out, const void *bytes, int64_t count, const char *options);
+/* Writes a picture: uint8 (height, width) or (height, width, 1 to 4), or int32 from 0 to 65535 with one channel for PNG of 16
+ * bits. options: JSON or NULL for {"file_format": null, "quality": 75, "compress_level": 6}. file_format: "png", "jpeg", "pgm"
+ * or "ppm"; null: by the ending of path. The file appears whole or not at all. */
+DL_API DL_NODISCARD dl_status dl_image_save(const dl_tensor *image, const char *path, const char *options);
+/* What is in a folder: JSON array of {"name", "kind": "file", "folder" or "other", "is_link"}, by name.
+ * text: new text; free with dl_text_free. */
+DL_API DL_NODISCARD dl_status dl_folder_list(char **text, const char *path);
+/* A file's checksum in hexadecimal digits; algorithm: "sha256" or "md5". text: new text; free with dl_text_free. */
+DL_API DL_NODISCARD dl_status dl_file_hash(char **text, const char *path, const char *algorithm);
 
 /* ---- Scripts ----------------------------------------------------------------------------------------------------- */
 

@@ -40,6 +40,35 @@ package enum Files {
         if error != 0 { throw failure("remove", path, error) }
     }
 
+    package struct Entry: Sendable {
+        package let name: String
+        package let kind: Kind
+        package let isLink: Bool
+    }
+
+    /// What is in a folder, by name in the order of bytes; entries whose names are not UTF-8 could not be opened and are left
+    /// out.
+    package static func folder(_ path: String) throws(DLError) -> [Entry] {
+        try checkPath(path)
+        var bytes: UnsafeMutablePointer<CChar>?
+        var length: Int64 = 0
+        let error = dl_folder_read(path, 1 << 30, &bytes, &length)
+        defer { dl_file_free(bytes) }
+        guard error == 0 else { throw failure("list", path, error, limit: 1 << 30) }
+        var entries: [Entry] = []
+        for part in UnsafeRawBufferPointer(start: bytes, count: Int(length)).split(separator: 0) {
+            guard let letter = part.first, let name = String(validating: part.dropFirst(), as: UTF8.self) else { continue }
+            let kind: Kind =
+                switch UInt8(letter | 0x20) {
+                case UInt8(ascii: "f"): .file
+                case UInt8(ascii: "d"): .folder
+                default: .other
+                }
+            entries.append(Entry(name: name, kind: kind, isLink: letter & 0x20 == 0))
+        }
+        return entries.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    }
+
     /// Replaces the file whole: a reader, a crash and a full disk leave the old contents or the new, never a part.
     package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(DLError) {
         var writer = try FileWriter(path)

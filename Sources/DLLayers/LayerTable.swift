@@ -28,7 +28,10 @@ package enum Layers {
         RandomFlip.declaration, RandomRotation.declaration, RandomTranslation.declaration, RandomZoom.declaration,
         RandomShear.declaration, RandomCrop.declaration, RandomBrightness.declaration, RandomContrast.declaration,
         RandomHue.declaration, RandomSaturation.declaration, RandomGrayscale.declaration, RandomErasing.declaration,
-        CutMix.declaration, MixUp.declaration,
+        CutMix.declaration, MixUp.declaration, AutoContrast.declaration, Equalization.declaration, Solarization.declaration,
+        RandomPosterization.declaration, RandomGaussianBlur.declaration, RandomSharpness.declaration,
+        RandomColorDegeneration.declaration, RandomInvert.declaration, RandomColorJitter.declaration, RandAugment.declaration,
+        Pipeline.declaration,
     ]
     private static let activation: [Declaration<Layer>] = [
         Activation.declaration, ReLU.declaration, Softmax.declaration, LeakyReLU.declaration, ELU.declaration,

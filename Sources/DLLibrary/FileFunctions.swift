@@ -58,3 +58,65 @@ public func dl_csv_load(
         out.pointee = handle
     }
 }
+
+@implementation @_cdecl("dl_image_load")
+public func dl_image_load(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<CChar>?
+) -> dl_status {
+    clear(out)
+    return perform {
+        let out = try required(out, "out")
+        let options = try PictureOptions.declaration.make(config: json(options, "options"))
+        out.pointee = try wrap(Value(Picture.read(text(path, "path")).converted(options)))
+    }
+}
+
+@implementation @_cdecl("dl_image_decode")
+public func dl_image_decode(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ bytes: UnsafeRawPointer?, _ count: Int64, _ options: UnsafePointer<CChar>?
+) -> dl_status {
+    clear(out)
+    return perform {
+        let out = try required(out, "out")
+        guard let bytes, count >= 0, count <= 1 << 30 else {
+            throw DLError(.argument, "dl_image_decode: bytes must be there, and count from 0 to 2^30. Received: count \(count)")
+        }
+        let options = try PictureOptions.declaration.make(config: json(options, "options"))
+        let picture = try Picture.decode(Array(UnsafeRawBufferPointer(start: bytes, count: Int(count))), "cannot read the picture")
+        out.pointee = try wrap(Value(picture.converted(options)))
+    }
+}
+
+@implementation @_cdecl("dl_image_save")
+public func dl_image_save(_ image: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<CChar>?) -> dl_status {
+    perform {
+        let options = try PictureFile.declaration.make(config: json(options, "options"))
+        try PictureFile.write(unwrap(image, "image", as: Value.self).tensor("save_img"), to: text(path, "path"), options)
+    }
+}
+
+@implementation @_cdecl("dl_folder_list")
+public func dl_folder_list(_ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ path: UnsafePointer<CChar>?) -> dl_status {
+    text?.pointee = nil
+    return perform {
+        let entries = try Files.folder(DLLibrary.text(path, "path")).map { entry -> JSON in
+            let kind = entry.kind == .file ? "file" : entry.kind == .folder ? "folder" : "other"
+            return ["name": .string(entry.name), "kind": .string(kind), "is_link": .bool(entry.isLink)]
+        }
+        try give(JSON.array(entries).serialized(), required(text, "text"), "text")
+    }
+}
+
+@implementation @_cdecl("dl_file_hash")
+public func dl_file_hash(
+    _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ path: UnsafePointer<CChar>?, _ algorithm: UnsafePointer<CChar>?
+) -> dl_status {
+    text?.pointee = nil
+    return perform {
+        let name = try DLLibrary.text(algorithm, "algorithm")
+        guard let kind = FileHash(rawValue: name) else {
+            throw DLError(.argument, "dl_file_hash: algorithm must be 'sha256' or 'md5'. Received: '\(name)'")
+        }
+        try give(kind.digest(DLLibrary.text(path, "path")), required(text, "text"), "text")
+    }
+}

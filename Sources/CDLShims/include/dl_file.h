@@ -33,6 +33,10 @@ int dl_file_make_folder(const char *path);
 
 /* Removes a file. One that does not exist is no error. */
 int dl_file_remove(const char *path);
+/* What is in a folder, in no order, without . and ..: for each entry a letter (f file, d folder, o anything else; a capital
+ * where it is a link to that) and its name with a zero behind it. To be freed by dl_file_free; more bytes than `limit` are
+ * EFBIG. */
+int dl_folder_read(const char *path, int64_t limit, char **entries, int64_t *length);
 
 /* A file being written. The new contents go to a temporary name in the same folder and take the place of the old
  * file only in dl_writer_commit, after they have reached the disk: whoever reads sees the old file or the new one.

@@ -15,6 +15,7 @@ local modules = {
   ops = "ops", layers = "layers", models = "models", losses = "losses", metrics = "metrics", optimizers = "optimizers",
   callbacks = "callbacks", datasets = "datasets", utils = "utils", applications = "applications", cli = "cli",
   random = "random", config = "config", saving = "saving",
+  preprocessing = "preprocessing",
 }
 local members = {
   tensor = "tensor", zeros = "tensor", ones = "tensor", full = "tensor", zeros_like = "tensor", ones_like = "tensor",

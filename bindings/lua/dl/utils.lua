@@ -289,7 +289,8 @@ setmetatable(utils, {
     local places = {
       custom_object_scope = "saving", register_keras_serializable = "saving", get_custom_objects = "saving",
       get_registered_name = "saving", get_registered_object = "saving", model_to_dot = "plot", plot_model = "plot",
-      model_to_svg = "plot",
+      model_to_svg = "plot", load_img = "pictures", save_img = "pictures", img_to_array = "pictures",
+      array_to_img = "pictures", smart_resize = "pictures",
     }
     if places[name] then return core.use(places[name])[name] end
     local names = arguments.keys(utils)

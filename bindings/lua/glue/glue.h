@@ -126,6 +126,20 @@ GLUE_HIDDEN int glue_is_outside(dl_status status);
 /* Pushes nil, message, code for the library's last error; returns 3. */
 GLUE_HIDDEN int glue_push_failure(lua_State *L, dl_status status);
 
+/* For calls that work with files: failures of the world outside are returned as nil, message, code. glue_check_files comes
+ * before it. */
+#define GLUE_FILE(L, call)                                                       \
+    do {                                                                         \
+        glue_frame frame_;                                                       \
+        dl_status status_;                                                       \
+        glue_enter(L, &frame_);                                                  \
+        status_ = (call);                                                        \
+        if (status_ == DL_ERROR_MEMORY && glue_retry(&frame_)) status_ = (call); \
+        glue_leave(&frame_);                                                     \
+        if (glue_is_outside(status_)) return glue_push_failure(L, status_);      \
+        if (status_ != DL_OK) return glue_raise(L, &frame_, status_);            \
+    } while (0)
+
 /* Formats like lua_pushfstring, and raises "file:line: dl[E_tag] message" with the position of the innermost caller that is not one of dl's own files. */
 GLUE_HIDDEN int glue_fail(lua_State *L, const char *tag, const char *format, ...);
 /* The same with the message on top of the stack. */
@@ -228,6 +242,7 @@ GLUE_HIDDEN void glue_open_training(lua_State *L);
 GLUE_HIDDEN void glue_open_fit(lua_State *L);
 GLUE_HIDDEN void glue_open_objective(lua_State *L);
 GLUE_HIDDEN void glue_open_steps(lua_State *L);
+GLUE_HIDDEN void glue_open_picture(lua_State *L);
 
 /* Pushes the table {methods, getters, setters} that the userdata of a kind look their fields up in. */
 GLUE_HIDDEN void glue_push_class(lua_State *L, glue_kind kind);

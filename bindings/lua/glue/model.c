@@ -150,19 +150,6 @@ static int core_model_optimizer(lua_State *L)
 
 /* ---- Files: true or a model, or nil, message, code -------------------------------------------------------------- */
 
-/* glue_check_files comes before it. */
-#define GLUE_FILE(L, call)                                                       \
-    do {                                                                         \
-        glue_frame frame_;                                                       \
-        dl_status status_;                                                       \
-        glue_enter(L, &frame_);                                                  \
-        status_ = (call);                                                        \
-        if (status_ == DL_ERROR_MEMORY && glue_retry(&frame_)) status_ = (call); \
-        glue_leave(&frame_);                                                     \
-        if (glue_is_outside(status_)) return glue_push_failure(L, status_);      \
-        if (status_ != DL_OK) return glue_raise(L, &frame_, status_);            \
-    } while (0)
-
 /* model_save(model, path, include_optimizer) */
 static int core_model_save(lua_State *L)
 {
