@@ -81,12 +81,12 @@ static void use_errors(jpeg_errors *errors, dl_picture_failure *failure)
 
 static void begin_source(j_decompress_ptr jpeg) { (void)jpeg; }
 
-/* A file may lack the marker at its end. */
+/* A file may lack the marker at its end; of one in many scans it tells that all are there. */
 static boolean fill_source(j_decompress_ptr jpeg)
 {
     static const JOCTET end[] = {0xFF, JPEG_EOI};
     dl_jpeg_reader *reader = jpeg->client_data;
-    if (reader->has_ended || !reader->has_head)
+    if (reader->has_ended || !reader->has_head || jpeg->progressive_mode)
         stop(reader, DL_PICTURE_DAMAGED, "the file ends too early");
     reader->has_ended = 1;
     reader->source.next_input_byte = end;

@@ -77,7 +77,7 @@ enum JPEG {
 
 /// A file's bytes, in memory of the libraries.
 final class EncodedPicture {
-    let bytes: UnsafeRawBufferPointer
+    private let bytes: UnsafeRawBufferPointer
 
     typealias Encoder = (
         UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>, UnsafeMutablePointer<Int>, UnsafePointer<dl_picture_info>,
@@ -97,6 +97,8 @@ final class EncodedPicture {
         }
         bytes = UnsafeRawBufferPointer(start: start, count: count)
     }
+
+    func write(to path: String) throws { try withExtendedLifetime(self) { try Files.write(bytes, to: path) } }
 
     deinit { dl_picture_free(UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))) }
 }

@@ -33,8 +33,8 @@ package enum PictureFile {
             throw DLError(.dtype, "[save_img] only PNG has 16 bits. Received: int32 for \"\(Files.printable(path))\"")
         }
         switch format {
-        case "png": try Files.write(PNG.encode(pixels, level: options.level).bytes, to: path)
-        case "jpeg", "jpg": try Files.write(JPEG.encode(opaque(pixels), quality: options.quality).bytes, to: path)
+        case "png": try PNG.encode(pixels, level: options.level).write(to: path)
+        case "jpeg", "jpg": try JPEG.encode(opaque(pixels), quality: options.quality).write(to: path)
         case "pgm", "ppm": try PNM.encode(opaque(pixels)).withUnsafeBytes { try Files.write($0, to: path) }
         default:
             throw DLError(
