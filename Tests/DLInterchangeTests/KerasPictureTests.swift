@@ -15,6 +15,7 @@ import Testing
         #expect(fixture.cases.count > 35)
         for entry in fixture.cases {
             let name = entry["name"]?.stringValue ?? ""
+            if let only = entry["only"]?.stringValue, only != type.name { continue }
             do {
                 let layer = try Layer.deserialize([
                     "class_name": entry["class_name"] ?? .null, "config": withType(entry["config"] ?? [:], type),

@@ -71,8 +71,8 @@ function pictures.img_to_array(img, options)
     fail("SHAPE", ("img_to_array takes (height, width) or (height, width, channels). Received: %s"):format(tostring(shape)))
   end
   if #shape == 2 then x = x:reshape{ shape[1], shape[2], 1 } end
-  if channels_first("img_to_array", options.data_format) then return (core.apply("transpose", { x }, { axes = core.array{ 2, 0, 1 } })) end
-  return x
+  if not channels_first("img_to_array", options.data_format) then return x end
+  return (core.apply("transpose", { x }, { axes = core.array{ 2, 0, 1 } }))
 end
 
 -- ---- Writing -----------------------------------------------------------------------------------------------------
@@ -128,7 +128,9 @@ end
 -- or a batch of them.
 function pictures.smart_resize(x, size, options)
   if type(size) == "table" and size.size then size, options = size.size, size end
-  options = arguments.options("smart_resize", options, { size = "table|number", interpolation = "string", data_format = "string" })
+  options = arguments.options("smart_resize", options, {
+    size = "table|number", interpolation = "string", data_format = "string",
+  })
   x = tensor.from(x, "x")
   if core.dtype(x) ~= "float32" and core.dtype(x) ~= "float64" then x = x:to "f32" end
   local shape = core.shape(x)

@@ -70,14 +70,17 @@ package final class Equalization: PictureCorrection {
             throw DLError(.limit, "[Equalization] \(bins) bins for each channel are too many. Received: input \(x.shape)")
         }
         let bytes = try moved(x, values, byteRange)
-        let bin = try cast(clip(scale(bytes, Double(bins - 1) / 255), 0, Double(bins - 1)), .int32)
-        // Each channel has bins of its own, one row after another.
+        // Each channel has bins of its own, one row after another. Keras rounds in two ways on the way to a bin, when it counts
+        // and when it looks up, which for some bytes makes two bins of it.
         var shape = [1, 1, 1, 1]
         shape[channels] = count
         let start = Value(try Tensor((0..<count).map { Int32($0 * bins) }, Shape(shape)))
-        let place = try add(bin, start)
+        func bin(_ scaled: Value) throws -> Value { try add(cast(clip(scaled, 0, Double(bins - 1)), .int32), start) }
+        let single = try cast(bytes, .float32)
+        let counted = try bin(divide(scale(single, Double(bins - 1)), constant(255, like: single)))
+        let place = try bin(scale(divide(bytes, constant(255, like: bytes)), Double(bins - 1)))
         let occurrences = try reshape(
-            Operations.apply("bincount", [ravel(place)], attributes: ["length": .int(Int64(count * bins))])[0], [count, bins])
+            Operations.apply("bincount", [ravel(counted)], attributes: ["length": .int(Int64(count * bins))])[0], [count, bins])
         let least = try constant(0, occurrences.type)
         let isUsed = try greater(occurrences, least)
         let upTo = try cumsum(occurrences, axis: 1)
