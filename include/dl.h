@@ -490,6 +490,9 @@ DL_API DL_NODISCARD dl_status dl_fit_create(
     dl_fit **out, dl_model *model, const dl_data *data, const dl_fit_options *options);
 /* Works until the next event. After DL_EVENT_TRAIN_END, event->kind is 0. */
 DL_API DL_NODISCARD dl_status dl_fit_next(dl_event *event, dl_fit *fit);
+/* For data that do not fit into memory: the step that follows DL_EVENT_BATCH_BEGIN takes these samples, all of them, as its
+ * batch, instead of some of those the run was made with. DL_ERROR_STATE: the last event was another one. */
+DL_API DL_NODISCARD dl_status dl_fit_feed(dl_fit *fit, const dl_data *data);
 /* Training ends after the current batch, in good order. */
 DL_API DL_NODISCARD dl_status dl_fit_stop(dl_fit *fit);
 DL_API DL_NODISCARD dl_status dl_fit_history(char **history, const dl_fit *fit);

@@ -204,6 +204,11 @@ public func dl_fit_next(_ event: UnsafeMutablePointer<dl_event>?, _ fit: OpaqueP
     }
 }
 
+@implementation @_cdecl("dl_fit_feed")
+public func dl_fit_feed(_ fit: OpaquePointer?, _ data: UnsafePointer<dl_data>?) -> dl_status {
+    perform { try unwrap(fit, "fit", as: FitBox.self).session.feed(trainingData(data, "data")) }
+}
+
 @implementation @_cdecl("dl_fit_stop")
 public func dl_fit_stop(_ fit: OpaquePointer?) -> dl_status { perform { try unwrap(fit, "fit", as: FitBox.self).session.stop() } }
 

@@ -22,7 +22,7 @@ package struct DataSet: Sendable {
 
 /// The data sets that are there by name.
 package enum DataSets {
-    package static let registry = Registry<DataSet>("dataset", [fashionMNIST, mnist, shapes, blobs])
+    package static let registry = Registry<DataSet>("dataset", [fashionMNIST, mnist, cifar10, cifar100, shapes, blobs])
 
     static let path = Argument(
         "path", .optional(.string), .null, "the folder with the four IDX files, plain or gzip; null: the usual places")

@@ -83,6 +83,8 @@ package final class FitSession: TrainingControl {
     /// `random` before it gave the order of the samples now in use.
     private var orderedBy = RandomStream(seed: 0)
     package private(set) var batch: Batch?
+    /// What the caller gave for the next step.
+    private var fed: Batch?
     private var stopping = false
     /// The step within an epoch that a restored run goes on with.
     private var resumedStep: Int?
@@ -115,6 +117,16 @@ package final class FitSession: TrainingControl {
     private var steps: Int { options.stepsPerEpoch ?? batcher.steps }
 
     package func stop() { stopping = true }
+
+    /// The next step takes these samples, all of them, instead of a batch of the run's own.
+    package func feed(_ data: TrainingData) throws {
+        guard state == .step else { throw DLError(.state, "[fit] a batch is fed after the event \"batch begin\"") }
+        var data = try data.checked("fit", model, needsTargets: model.ownStep(.train) == nil)
+        if let weights = options.classWeights {
+            data = try data.weighted(byClass: weights, labelBase: compilation?.options.labelBase ?? 0)
+        }
+        fed = Batch(x: data.x, y: data.y, weights: data.weights)
+    }
 
     package func save(_ path: String, weightsOnly: Bool) throws { try files.save(model, path, weightsOnly) }
 
@@ -155,11 +167,9 @@ package final class FitSession: TrainingControl {
             state = .step
             return event(.batchBegin)
         case .step:
-            if position >= batcher.steps { position = 0 }
-            if position == 0 { shuffle() }
-            let batch = try batcher.batch(position, order: order)
+            let batch = try fed ?? ownBatch()
             self.batch = batch
-            position += 1
+            fed = nil
             for callback in options.callbacks { try callback.onBatchBegin(step, self) }
             try train(batch)
             for callback in options.callbacks { try callback.onBatchEnd(step, logs, self) }
@@ -210,6 +220,13 @@ package final class FitSession: TrainingControl {
         }
         try StepRunner(model: model, compilation: compilation).run(.train, batch)
         for (name, value) in zip(compilation.names, compilation.results()) { logs[name] = value }
+    }
+
+    private func ownBatch() throws -> Batch {
+        if position >= batcher.steps { position = 0 }
+        if position == 0 { shuffle() }
+        defer { position += 1 }
+        return try batcher.batch(position, order: order)
     }
 
     private func shuffle() {

@@ -4,6 +4,7 @@ local core = ...
 local arguments = core.use "arguments"
 local progress = core.use "progress"
 local training = core.use "training"
+local batches = core.use "batches"
 local steps = core.use "steps"
 local fail, kind_of = core.fail, arguments.kind_of
 
@@ -107,13 +108,18 @@ end
 -- Begins a run: the handle, the functions, how much to print.
 local function begin(model, name, x, y, options)
   arguments.self(model, "dl.Model", name)
-  if type(x) == "table" and y == nil and core.kind(x) == nil and (x.x ~= nil or options == nil) then
+  -- fit(set, { epochs = 5 })
+  if batches.is(x) and options == nil and type(y) == "table" then y, options = nil, y end
+  if batches.is(x) then
+    options = arguments.options(name, options, fit_options)
+  elseif type(x) == "table" and y == nil and core.kind(x) == nil and (x.x ~= nil or options == nil) then
     options = arguments.options(name, x, fit_options)
     x, y = options.x or options[1], options.y or options[2]
   else
     options = arguments.options(name, options, fit_options)
   end
-  if x == nil or y == nil and not steps.has(model, "train_step") then
+  local feed = batches.is(x) and batches.feed(model, x, options, y) or nil
+  if x == nil or y == nil and not feed and not steps.has(model, "train_step") then
     fail("ARGUMENT", ("%s needs x and y: model:%s(x, y, { epochs = 5 })"):format(name, name))
   end
   for _, option in ipairs{ "epochs", "batch_size", "validation_freq", "validation_batch_size", "steps_per_epoch",
@@ -127,16 +133,18 @@ local function begin(model, name, x, y, options)
     epochs = options.epochs, batch_size = options.batch_size, no_shuffle = options.shuffle == false,
     initial_epoch = options.initial_epoch, validation_freq = options.validation_freq,
     validation_batch_size = options.validation_batch_size, validation_steps = options.validation_steps,
-    steps_per_epoch = options.steps_per_epoch, validation_split = options.validation_split,
+    steps_per_epoch = feed and feed.steps or options.steps_per_epoch, validation_split = options.validation_split,
     class_weight = training.class_weight(model, options.class_weight, options.label_base or 1),
     callbacks = #own > 0 and core.encode(core.array(own)) or nil,
   }
-  if options.validation_data then
+  if batches.is(options.validation_data) then
+    form.validation_data = batches.whole(options.validation_data, model)
+  elseif options.validation_data then
     form.validation_data = training.pair(model, options.validation_data, "validation_data")
   end
   if options.seed then core.seed(options.seed) end
-  local run = core.fit(model, training.data(model, x, y, options.sample_weight), form)
-  return run, functions, level_of(options.verbose)
+  local run = core.fit(model, feed and feed.data or training.data(model, x, y, options.sample_weight), form)
+  return run, functions, level_of(options.verbose), feed
 end
 
 -- Calls the functions of an event. "stop" from any of them ends training after the current batch.
@@ -155,7 +163,7 @@ end
 
 --- Trains: model:fit(x, y, { epochs = 5, batch_size = 32 }) or model:fit{ x = x, y = y, ... }. Returns the history.
 function methods.fit(model, x, y, options)
-  local run <close>, functions, level = begin(model, "fit", x, y, options)
+  local run <close>, functions, level, feed = begin(model, "fit", x, y, options)
   local printer = level > 0 and progress.new(level) or nil
   local taken = 0
   local function logs() return (core.fit_logs(run)) end
@@ -169,13 +177,16 @@ function methods.fit(model, x, y, options)
       if printer then printer.batch_end(step, of, lazy) end
       if functions.on_batch_end then call(functions.on_batch_end, run, step, logs(), model) end
     elseif event == "batch_begin" then
+      if feed then core.fit_feed(run, feed.next()) end
       if functions.on_batch_begin then call(functions.on_batch_begin, run, step, {}, model) end
     elseif event == "epoch_begin" then
+      if feed then feed.epoch_begin() end
       if printer then printer.epoch_begin(epoch, epochs) end
       call(functions.on_epoch_begin, run, epoch, {}, model)
     elseif event == "epoch_end" then
       local values, order = core.fit_logs(run)
       if printer then printer.epoch_end(epoch, epochs, taken, values, order) end
+      if feed then feed.epoch_end() end
       call(functions.on_epoch_end, run, epoch, values, model)
     else
       call(functions["on_" .. event], run, logs(), model)
@@ -191,7 +202,7 @@ end
 --- for step, logs, epoch in model:fit_iter{ x = x, y = y, epochs = 2 } do: one round for each batch, steps from 1 through
 -- all epochs. Leaving the loop ends training.
 function methods.fit_iter(model, x, y, options)
-  local run, functions = begin(model, "fit_iter", x, y, options)
+  local run, functions, _, feed = begin(model, "fit_iter", x, y, options)
   local count = 0
   local function advance()
     while true do
@@ -203,8 +214,10 @@ function methods.fit_iter(model, x, y, options)
         call(functions.on_batch_end, run, step, logs, model)
         return count, logs, epoch
       elseif event == "epoch_begin" or event == "epoch_end" then
+        if feed then feed[event]() end
         call(functions["on_" .. event], run, epoch, (core.fit_logs(run)), model)
       elseif event == "batch_begin" then
+        if feed then core.fit_feed(run, feed.next()) end
         call(functions.on_batch_begin, run, step, {}, model)
       else
         call(functions["on_" .. event], run, (core.fit_logs(run)), model)

@@ -22,5 +22,8 @@ return {
   image = place("dl.preprocessing.image", {
     array_to_img = true, img_to_array = true, load_img = true, save_img = true, smart_resize = true,
   }),
+  image_dataset_from_directory = utils.image_dataset_from_directory,
+  text_dataset_from_directory = utils.text_dataset_from_directory,
+  timeseries_dataset_from_array = utils.timeseries_dataset_from_array,
   sequence = place("dl.preprocessing.sequence", { pad_sequences = true }),
 }

@@ -189,13 +189,21 @@ end
 --- Loss and metrics: model:evaluate(x, y, { batch_size = 32, sample_weight = w }); a table with r.loss, r.accuracy, r[1].
 function methods.evaluate(model, x, y, options)
   arguments.self(model, "dl.Model", "evaluate")
-  if type(x) == "table" and y == nil then
+  local batches = core.use "batches"
+  if batches.is(x) and options == nil and type(y) == "table" then y, options = nil, y end
+  if type(x) == "table" and y == nil and not batches.is(x) then
     options = arguments.options("evaluate", x, {
       x = "any", y = "any", batch_size = "integer", sample_weight = "any", verbose = "any",
     })
     x, y = options.x or options[1], options.y or options[2]
   else
     options = arguments.options("evaluate", options, { batch_size = "integer", sample_weight = "any", verbose = "any" })
+  end
+  if batches.is(x) then
+    if y ~= nil or options.sample_weight ~= nil then
+      fail("ARGUMENT", "evaluate: a data set has its own y and sample_weight")
+    end
+    return named(model, core.evaluate(model, batches.whole(x, model), options.batch_size))
   end
   if y == nil and not steps.has(model, "test_step") then fail("ARGUMENT", "evaluate needs x and y") end
   return named(model, core.evaluate(model, training.data(model, x, y, options.sample_weight), options.batch_size))
@@ -209,10 +217,13 @@ local function outputs(model, ...)
   return list
 end
 
---- The model's outputs for many samples, batch by batch: model:predict(x, { batch_size = 32 })
+--- The model's outputs for many samples, batch by batch: model:predict(x, { batch_size = 32 }); x may be a data set by
+-- batches, whose y is left alone.
 function methods.predict(model, x, options)
   arguments.self(model, "dl.Model", "predict")
   options = arguments.options("predict", options, { batch_size = "integer", verbose = "any" })
+  local batches = core.use "batches"
+  if batches.is(x) then return outputs(model, batches.predicted(x, model)) end
   return outputs(model, core.predict(model, training.data(model, x).x, options.batch_size))
 end
 

@@ -291,6 +291,8 @@ setmetatable(utils, {
       get_registered_name = "saving", get_registered_object = "saving", model_to_dot = "plot", plot_model = "plot",
       model_to_svg = "plot", load_img = "pictures", save_img = "pictures", img_to_array = "pictures",
       array_to_img = "pictures", smart_resize = "pictures",
+      image_dataset_from_directory = "folders", text_dataset_from_directory = "folders", get_file = "folders",
+      PyDataset = "batches", Sequence = "batches",
     }
     if places[name] then return core.use(places[name])[name] end
     local names = arguments.keys(utils)

@@ -97,6 +97,17 @@ static int core_fit_logs(lua_State *L)
     return 2;
 }
 
+/* fit_feed(fit, data): the batch of the next step */
+static int core_fit_feed(lua_State *L)
+{
+    dl_data data;
+    dl_fit *fit = glue_check(L, 1, GLUE_FIT)->handle;
+    luaL_checkstack(L, 40, NULL);
+    glue_read_data(L, 2, &data);
+    GLUE_TRY(L, dl_fit_feed(fit, &data));
+    return 0;
+}
+
 static int core_fit_stop(lua_State *L)
 {
     dl_fit *fit = glue_check(L, 1, GLUE_FIT)->handle;
@@ -118,6 +129,7 @@ void glue_open_fit(lua_State *L)
     static const luaL_Reg functions[] = {{"fit", core_fit},
                                          {"fit_next", core_fit_next},
                                          {"fit_logs", core_fit_logs},
+                                         {"fit_feed", core_fit_feed},
                                          {"fit_stop", core_fit_stop},
                                          {"fit_history", core_fit_history},
                                          {NULL, NULL}};
