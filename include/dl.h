@@ -341,6 +341,11 @@ DL_API DL_NODISCARD dl_status dl_layer_tie(dl_layer *layer, dl_layer *other);
 /* Learns from data before training: mean and variance of a Normalization, say. batches: one or several tensors.
  * DL_ERROR_UNSUPPORTED: the layer learns nothing in this way. */
 DL_API DL_NODISCARD dl_status dl_layer_adapt(dl_layer *layer, dl_tensor *const *batches, int32_t count);
+/* dl_layer_create for a layer around others: {"class_name": "__layer__", "config": {"index": 0}} where config wants a layer
+ * stands for the first of `layers`, itself and not a copy, with its weights. The new layer keeps what it uses.
+ * DL_ERROR_ARGUMENT: also an index beyond `count`. out: new reference; release with dl_layer_release. */
+DL_API DL_NODISCARD dl_status dl_layer_create_around(
+    dl_layer **out, const char *class_name, const char *config, dl_layer *const *layers, int32_t count);
 /* Sets to zero what stateful recurrent layers in it carry from batch to batch. */
 DL_API DL_NODISCARD dl_status dl_layer_reset_states(dl_layer *layer);
 /* Which time steps of a tensor count, as the layers before say; the operation "with_mask" sets it. out: new reference; release
@@ -661,6 +666,13 @@ DL_API DL_NODISCARD dl_status dl_optimizer_set_schedule(
 DL_API DL_NODISCARD dl_status dl_optimizer_swap_averages(dl_optimizer *optimizer);
 /* The learning rate that a schedule, a name or JSON {"class_name", "config"}, has after `step` updates. */
 DL_API DL_NODISCARD dl_status dl_schedule_rate(double *rate, const char *schedule, int64_t step);
+/* {"module", "class_name", "config", "registered_name"}, as dl_layer_to_json gives a layer's, of a loss, a metric, or of
+ * what is made from a description alone, in the category "initializer", "regularizer", "constraint" or "schedule": a name
+ * or JSON, read as everywhere. What Keras does not know is left out where it says the usual. text: new text; free with
+ * dl_text_free. DL_ERROR_UNSUPPORTED: a loss or metric that is a function of the caller's own. */
+DL_API DL_NODISCARD dl_status dl_loss_to_json(char **text, const dl_loss *loss);
+DL_API DL_NODISCARD dl_status dl_metric_to_json(char **text, const dl_metric *metric);
+DL_API DL_NODISCARD dl_status dl_description_to_json(char **text, const char *category, const char *description);
 DL_API DL_NODISCARD dl_status dl_optimizer_retain(dl_optimizer *optimizer);
 DL_API void dl_optimizer_release(dl_optimizer *optimizer);
 

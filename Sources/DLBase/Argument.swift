@@ -84,6 +84,15 @@ extension Argument.Kind {
         }
     }
 
+    /// What it takes an object of.
+    package var category: String? {
+        switch self {
+        case .object(let category), .floatOr(_, let category): category
+        case .optional(let kind), .list(let kind): kind.category
+        default: nil
+        }
+    }
+
     /// What is expected, for messages: "a whole number of at least 1".
     package var expectation: String {
         switch self {

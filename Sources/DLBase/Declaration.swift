@@ -119,15 +119,28 @@ extension Argument {
     }
 }
 
+/// Where Keras has the classes of each category.
+private let kerasModules = [
+    "layer": "keras.layers", "loss": "keras.losses", "metric": "keras.metrics", "optimizer": "keras.optimizers",
+    "schedule": "keras.optimizers.schedules", "initializer": "keras.initializers", "regularizer": "keras.regularizers",
+    "constraint": "keras.constraints",
+]
+
 /// The declarations of one category: all layers, all losses.
 package struct Registry<Product>: Sendable {
     package let category: String
     package let declarations: [Declaration<Product>]
     private let positions: [String: Int]
+    private let own: Set<String>
 
-    package init(_ category: String, _ declarations: [Declaration<Product>]) {
+    /// `beyondKeras` are those that Keras does not have.
+    package init(
+        _ category: String, _ declarations: [Declaration<Product>], beyondKeras: [Declaration<Product>] = []
+    ) {
+        let declarations = declarations + beyondKeras
         self.category = category
         self.declarations = declarations
+        own = Set(beyondKeras.map(\.name))
         var positions: [String: Int] = [:]
         for (index, declaration) in declarations.enumerated() {
             for name in [declaration.name] + declaration.aliases { positions[name] = index }
@@ -144,6 +157,17 @@ package struct Registry<Product>: Sendable {
         var message = "there is no \(category) '\(name)'"
         if let near = nearestName(to: name, in: names + positions.keys.sorted()) { message += "; did you mean '\(near)'?" }
         throw DLError(.notFound, message)
+    }
+
+    /// Keras's form of a configuration: where Keras finds the class, its name, and the configuration.
+    package func form(_ name: String, _ config: JSON) -> JSON {
+        let name = find(name)?.name ?? name
+        let isKeras = positions[name] != nil && !own.contains(name)
+        // A class that Keras does not have may be one that its user has registered there.
+        return [
+            "module": isKeras ? kerasModules[category].map { .string($0) } ?? .null : .null, "class_name": .string(name),
+            "config": config, "registered_name": isKeras ? .null : .string("Custom>\(name)"),
+        ]
     }
 
     /// From a name, or from {"class_name": ..., "config": {...}}.

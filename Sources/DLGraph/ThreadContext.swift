@@ -30,6 +30,8 @@ package final class ThreadContext {
     package var callNumber = 0
     /// Layers are called to learn shapes alone; what they add is of no use.
     package var infersShapes = false
+    /// Objects that the configuration being read refers to by their place here.
+    package var lent: [AnyObject] = []
 
     /// The calling thread's context; it is freed when the thread ends.
     package static var current: ThreadContext {

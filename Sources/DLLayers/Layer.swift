@@ -138,7 +138,7 @@ package class Layer {
         values["dtype"] = .string(dtype.name)
         for key in ["input_shape", "input_dim"] + (declaresActivityRegularizer ? [] : ["activity_regularizer"])
         where values[key]?.isNull ?? true { values[key] = nil }
-        return values
+        return Layers.form(className, values)
     }
 
     @discardableResult
@@ -504,13 +504,8 @@ package class Layer {
 
     package func rename(_ name: String) { self.name = name }
 
-    /// {"class_name": ..., "config": {...}}, Keras's serialised form.
-    package func serialized() throws -> JSON {
-        var object = JSONObject()
-        object["class_name"] = .string(className)
-        object["config"] = .object(try config())
-        return .object(object)
-    }
+    /// {"module": ..., "class_name": ..., "config": {...}}, Keras's serialised form.
+    package func serialized() throws -> JSON { Layers.registry.form(className, .object(try config())) }
 
     /// Symbolic shapes of the outputs for inputs of these shapes.
     package func outputSpecs(for inputs: [PartialSpec], training: Bool? = nil) throws -> [PartialSpec] {

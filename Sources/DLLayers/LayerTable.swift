@@ -8,21 +8,26 @@ package enum Layers {
         [
             core, convolution, pooling, geometry, augmentation, activation, regularization, normalization, merging, recurrent,
             attention, encoding, products,
-        ].flatMap { $0 })
+        ].flatMap { $0 }, beyondKeras: beyondKeras)
+
+    private static let beyondKeras: [Declaration<Layer>] = [
+        RBFOutput.declaration, OperationLayer.declaration, ScaledSubsampling.declaration, MaxUnpooling2D.declaration,
+        DenseTied.declaration, Conv2DTied.declaration, Perceptron.declaration, LocalResponseNormalization.declaration,
+    ]
 
     private static let core: [Declaration<Layer>] = [
-        InputLayer.declaration, Dense.declaration, RBFOutput.declaration, Identity.declaration, OperationLayer.declaration,
+        InputLayer.declaration, Dense.declaration, Identity.declaration,
     ]
     private static let convolution: [Declaration<Layer>] = [
         Conv1D.declaration, Conv2D.declaration, Conv3D.declaration,
     ] + ConvolutionTranspose.declarations + DepthwiseConvolution.declarations + SeparableConvolution.declarations
     private static let pooling: [Declaration<Layer>] = [
-        MaxPooling2D.declaration, AveragePooling2D.declaration, ScaledSubsampling.declaration,
+        MaxPooling2D.declaration, AveragePooling2D.declaration,
     ] + SpatialPooling.maximumDeclarations + SpatialPooling.averageDeclarations + GlobalAveragePooling.declarations
         + GlobalMaxPooling.declarations + AdaptivePooling.declarations
     private static let geometry: [Declaration<Layer>] = [
         ZeroPadding2D.declaration, Flatten.declaration, Reshape.declaration, Rescaling.declaration,
-        Resizing.declaration, CenterCrop.declaration, MaxUnpooling2D.declaration,
+        Resizing.declaration, CenterCrop.declaration,
     ] + ZeroPadding.declarations + UpSampling.declarations + Cropping.declarations
     private static let augmentation: [Declaration<Layer>] = [
         RandomFlip.declaration, RandomRotation.declaration, RandomTranslation.declaration, RandomZoom.declaration,
@@ -45,12 +50,10 @@ package enum Layers {
         Attention.declaration, AdditiveAttention.additiveDeclaration, MultiHeadAttention.declaration,
         GroupQueryAttention.declaration,
     ]
-    private static let products: [Declaration<Layer>] = [
-        EinsumDense.declaration, DenseTied.declaration, Conv2DTied.declaration, Perceptron.declaration,
-    ]
+    private static let products: [Declaration<Layer>] = [EinsumDense.declaration]
     private static let encoding: [Declaration<Layer>] = [CategoryEncoding.declaration, Discretization.declaration]
     private static let normalization: [Declaration<Layer>] = [
-        BatchNormalization.declaration, LocalResponseNormalization.declaration, LayerNormalization.declaration,
+        BatchNormalization.declaration, LayerNormalization.declaration,
         RMSNormalization.declaration, GroupNormalization.declaration, UnitNormalization.declaration,
         SpectralNormalization.declaration, Normalization.declaration,
     ]
@@ -69,6 +72,35 @@ package enum Layers {
 
     package static func make(_ className: String, _ config: JSON = .null) throws -> Layer {
         try registry.declaration(className).make(config: config)
+    }
+
+    /// Runs `body`, which makes a layer around others: {"class_name": "__layer__", "config": {"index": 0}} in a
+    /// configuration stands for the first of them, itself and not a copy.
+    package static func lending<R>(_ layers: [Layer], _ body: () throws -> R) rethrows -> R {
+        let context = ThreadContext.current
+        let outer = context.lent
+        context.lent = layers
+        defer { context.lent = outer }
+        return try body()
+    }
+
+    /// A configuration in which whatever has a class is in Keras's form.
+    static func form(_ className: String, _ config: JSONObject) -> JSONObject {
+        guard let declaration = registry.find(className) else { return config }
+        var config = config
+        for argument in declaration.arguments {
+            guard let category = argument.kind.category, let given = config[argument.name],
+                let inner = given["class_name"]?.stringValue, given["module"] == nil
+            else { continue }
+            let values = given["config"] ?? [:]
+            config[argument.name] = switch category {
+            case "initializer": Initializers.registry.form(inner, values)
+            case "regularizer": Regularizers.registry.form(inner, values)
+            case "constraint": Constraints.registry.form(inner, values)
+            default: given
+            }
+        }
+        return config
     }
 }
 

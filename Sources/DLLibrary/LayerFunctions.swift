@@ -11,20 +11,37 @@ func layer(_ handle: OpaquePointer?, _ argument: String = "layer") throws -> Lay
     try unwrap(handle, argument, as: LayerBox.self).layer
 }
 
+private func create(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ class_name: UnsafePointer<CChar>?, _ config: UnsafePointer<CChar>?,
+    around layers: [Layer]
+) throws {
+    let out = try required(out, "out")
+    let name = try text(class_name, "class_name")
+    let config = try json(config, "config")
+    out.pointee = try wrap(LayerBox(Layers.lending(layers) {
+        try CustomLayers.factory(name)?(config.isNull ? [:] : config) ?? Layers.make(name, config)
+    }))
+}
+
 @implementation @_cdecl("dl_layer_create")
 public func dl_layer_create(
     _ out: UnsafeMutablePointer<OpaquePointer?>?, _ class_name: UnsafePointer<CChar>?, _ config: UnsafePointer<CChar>?
 ) -> dl_status {
     clear(out)
+    return perform { try create(out, class_name, config, around: []) }
+}
+
+@implementation @_cdecl("dl_layer_create_around")
+public func dl_layer_create_around(
+    _ out: UnsafeMutablePointer<OpaquePointer?>?, _ class_name: UnsafePointer<CChar>?, _ config: UnsafePointer<CChar>?,
+    _ layers: UnsafePointer<OpaquePointer?>?, _ count: Int32
+) -> dl_status {
+    clear(out)
     return perform {
-        let out = try required(out, "out")
-        let name = try text(class_name, "class_name")
-        let config = try json(config, "config")
-        if let factory = CustomLayers.factory(name) {
-            out.pointee = try wrap(LayerBox(factory(config.isNull ? [:] : config)))
-        } else {
-            out.pointee = try wrap(LayerBox(Layers.make(name, config)))
+        guard count >= 0, count == 0 || layers != nil else {
+            throw DLError(.argument, "'layers' must be a list of 'count' layers. Received: count \(count)")
         }
+        try create(out, class_name, config, around: (0..<Int(count)).map { try layer(layers?[$0], "layers[\($0)]") })
     }
 }
 
@@ -34,7 +51,8 @@ public func dl_layer_from_json(_ out: UnsafeMutablePointer<OpaquePointer?>?, _ t
     return perform {
         let out = try required(out, "out")
         guard text != nil else { throw DLError(.argument, "'json' must not be NULL") }
-        out.pointee = try wrap(LayerBox(Layer.deserialize(json(text, "json"))))
+        let description = try json(text, "json")
+        out.pointee = try wrap(LayerBox(Layers.lending([]) { try Layer.deserialize(description) }))
     }
 }
 

@@ -1,6 +1,7 @@
 import CDL
 import DLBase
 import DLGraph
+import DLLayers
 import DLTensor
 import DLTraining
 
@@ -206,6 +207,67 @@ public func dl_optimizer_to_json(
 ) -> dl_status {
     text?.pointee = nil
     return perform { try give(unwrap(optimizer, "optimizer", as: Optimizer.self).serialized().serialized(), text, "text") }
+}
+
+/// Keras's form of a loss or metric. What is beyond Keras, and says what it says anyway, is left out.
+private func form<Product>(_ registry: Registry<Product>, _ json: JSON?, _ name: String, beyond: [String]) throws -> String {
+    guard let json, let className = json["class_name"]?.stringValue else {
+        throw DLError(.unsupported, "[to_json] '\(name)' is a function of your own; it has no configuration")
+    }
+    var config = json["config"]?.objectValue ?? JSONObject()
+    for argument in registry.find(className)?.arguments ?? []
+    where beyond.contains(argument.name) && config[argument.name] == argument.defaultValue { config[argument.name] = nil }
+    return try registry.form(className, .object(config)).serialized()
+}
+
+@implementation @_cdecl("dl_loss_to_json")
+public func dl_loss_to_json(
+    _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ loss: OpaquePointer?
+) -> dl_status {
+    text?.pointee = nil
+    return perform {
+        let loss = try unwrap(loss, "loss", as: Loss.self)
+        try give(form(Losses.registry, loss.serialized, loss.name, beyond: ["label_base"]), text, "text")
+    }
+}
+
+@implementation @_cdecl("dl_metric_to_json")
+public func dl_metric_to_json(
+    _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ metric: OpaquePointer?
+) -> dl_status {
+    text?.pointee = nil
+    return perform {
+        let metric = try unwrap(metric, "metric", as: Metric.self)
+        try give(form(Metrics.registry, metric.serialized, metric.name, beyond: ["label_base", "reduction"]), text, "text")
+    }
+}
+
+@implementation @_cdecl("dl_description_to_json")
+public func dl_description_to_json(
+    _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ category: UnsafePointer<CChar>?,
+    _ description: UnsafePointer<CChar>?
+) -> dl_status {
+    text?.pointee = nil
+    return perform {
+        let given = try nameOrJSON(description, "description")
+        func described<Product>(_ registry: Registry<Product>) throws -> String {
+            let declaration = try registry.declaration(given.stringValue ?? given["class_name"]?.stringValue ?? "")
+            let arguments = try declaration.check(given["config"] ?? .null)
+            _ = try declaration.make(arguments)
+            return try registry.form(declaration.name, arguments.json).serialized()
+        }
+        let category = try DLLibrary.text(category, "category")
+        let form = switch category {
+        case "initializer": try described(Initializers.registry)
+        case "regularizer": try described(Regularizers.registry)
+        case "constraint": try described(Constraints.registry)
+        case "schedule": try described(Schedules.registry)
+        default:
+            throw DLError(
+                .argument, "'category' must be \"initializer\", \"regularizer\", \"constraint\" or \"schedule\". Received: \"\(category)\"")
+        }
+        try give(form, text, "text")
+    }
 }
 
 @implementation @_cdecl("dl_optimizer_set_schedule")

@@ -41,13 +41,23 @@ package final class OperationLayer: Layer {
         self.init(operation, Arguments(owner: "OperationLayer", values: values))
     }
 
+    /// In Keras an operation in a model is an object of a class of its own.
+    override package func serialized() throws -> JSON {
+        guard let form = KerasOperations.form(operation) else { return try super.serialized() }
+        var config = form.attributes
+        config["name"] = .string(name)
+        return [
+            "module": .string(form.module), "class_name": .string(form.className), "config": .object(config),
+            "registered_name": .string(form.className),
+        ]
+    }
+
+    /// Whether Keras calls it with one list of tensors.
+    var takesList: Bool { ["concatenate", "stack", "vstack", "hstack", "dstack", "meshgrid"].contains(operation.name) }
+
     /// The layer for an operation in Keras's configuration of a model; nil where there is no such operation here.
     static func keras(_ className: String, _ config: JSON) throws -> OperationLayer? {
-        var name = ""
-        for character in className {
-            if character.isUppercase, !name.isEmpty { name.append("_") }
-            name.append(contentsOf: character.lowercased())
-        }
+        let name = KerasOperations.name(className)
         guard let declaration = Operations.registry.find(name) else { return nil }
         var attributes = config.objectValue ?? JSONObject()
         let given = attributes["name"]?.stringValue

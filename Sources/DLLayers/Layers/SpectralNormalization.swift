@@ -29,7 +29,7 @@ package final class SpectralNormalization: Layer {
     private var vector: Variable!
 
     init(checked arguments: Arguments) throws {
-        layer = try Layer.deserialize(arguments["layer"])
+        layer = try Layer.nested(arguments["layer"], arguments.owner)
         super.init(arguments)
     }
 

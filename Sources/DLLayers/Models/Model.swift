@@ -27,6 +27,12 @@ package class Model: Layer {
 
     private var givenOutputNames: [String]?
 
+    /// Whether the outputs are called otherwise than the layers they come from.
+    var hasOwnOutputNames: Bool {
+        guard let given = givenOutputNames, Set(given).count == given.count else { return false }
+        return given != Model.unique(outputs.compactMap { $0.kerasTensor?.node.layer.name })
+    }
+
     init(className: String, name: String?, trainable: Bool = true) {
         var values = JSONObject()
         values["name"] = name.map { .string($0) } ?? .null
@@ -179,7 +185,11 @@ package class Model: Layer {
     }
 
     override package func serialized() throws -> JSON {
-        ["class_name": .string(className), "config": .object(try modelConfig())]
+        let isSequential = self is Sequential
+        return [
+            "module": .string(isSequential ? "keras" : "keras.src.models.functional"), "class_name": .string(className),
+            "config": .object(try modelConfig()), "registered_name": isSequential ? .null : .string(className),
+        ]
     }
 
     // MARK: Layers

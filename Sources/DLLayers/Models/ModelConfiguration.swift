@@ -40,6 +40,11 @@ extension Layer {
     }
 }
 
+extension Layer {
+    /// Whether Keras counts a use of the layer before those in the model around it.
+    fileprivate var hasNodeOfItsOwn: Bool { self is Model && !(self is Sequential) }
+}
+
 private func brief(_ json: JSON) -> String {
     let text = json.canonicalText
     return text.count <= 80 ? text : text.prefix(77) + "..."
@@ -53,9 +58,14 @@ extension Model {
         config["trainable"] = .bool(trainable)
         let positions = nodePositions()
         config["layers"] = .array(try layers.map { try layerConfig($0, positions) })
-        config["input_layers"] = .array(inputs.map { history($0, positions) })
-        config["output_layers"] = .array(outputs.map { history($0, positions) })
-        config["output_names"] = .array(outputNames.map { .string($0) })
+        let (starts, ends) = (inputs.map { history($0, positions) }, outputs.map { history($0, positions) })
+        config["input_layers"] = starts.count == 1 ? starts[0] : .array(starts)
+        // Names of one's own are Keras's outputs by name.
+        if hasOwnOutputNames {
+            config["output_layers"] = .object(JSONObject(Array(zip(outputNames, ends))))
+        } else {
+            config["output_layers"] = ends.count == 1 ? ends[0] : .array(ends)
+        }
         return config
     }
 
@@ -68,8 +78,9 @@ extension Model {
         }
         for node in graph {
             let key = ObjectIdentifier(node.layer)
-            positions[ObjectIdentifier(node)] = counts[key, default: 0]
-            counts[key, default: 0] += 1
+            let place = counts[key] ?? (node.layer.hasNodeOfItsOwn ? 1 : 0)
+            positions[ObjectIdentifier(node)] = place
+            counts[key] = place + 1
         }
         return positions
     }
@@ -96,8 +107,8 @@ extension Model {
                 for (name, value) in node.named { keywords[name] = try argument(value, positions) }
             }
             if let training = node.training { keywords["training"] = .bool(training) }
-            let multiple = layer.inputCount != 1 && !(layer is OperationLayer) && layer.inputKeywords.isEmpty
-                && !layer.takesInputsOneByOne
+            let multiple = (layer as? OperationLayer)?.takesList
+                ?? (layer.inputCount != 1 && layer.inputKeywords.isEmpty && !layer.takesInputsOneByOne)
             uses.append([
                 "args": .array(multiple ? [.array(arguments)] : arguments), "kwargs": .object(keywords),
             ])
@@ -118,6 +129,10 @@ extension Model {
             ]
         }
         let tensor = try value.tensor("to_json")
+        if tensor.shape.rank == 0, tensor.type != .bool {
+            let number = tensor.number(at: 0)
+            return tensor.type.isFloatingPoint ? .double(number) : .int(Int64(exactly: number) ?? 0)
+        }
         guard tensor.count <= 1 << 16 else {
             throw DLError(
                 .unsupported, "[to_json] a tensor of \(tensor.count) elements is an operand in model '\(name)'; "
@@ -127,9 +142,33 @@ extension Model {
             "class_name": "__tensor__",
             "config": [
                 "shape": .array(tensor.shape.sizes.map { .int(Int64($0)) }), "dtype": .string(tensor.type.name),
-                "value": .array(tensor.numbers.map { .double($0) }),
+                "value": nested(tensor.numbers[...], tensor.shape.sizes[...]),
             ],
         ]
+    }
+
+    /// Numbers as lists of lists.
+    private func nested(_ numbers: ArraySlice<Double>, _ sizes: ArraySlice<Int>) -> JSON {
+        guard sizes.count > 1, let count = sizes.first, count > 0 else { return .array(numbers.map { .double($0) }) }
+        let part = numbers.count / count
+        return .array((0..<count).map { place in
+            let start = numbers.startIndex + place * part
+            return nested(numbers[start..<start + part], sizes.dropFirst())
+        })
+    }
+
+    /// All numbers in lists of lists, and the sizes of these.
+    private static func flat(_ json: JSON, depth: Int = 0) throws -> (numbers: [Double], sizes: [Int]) {
+        if let number = json.doubleValue ?? json.boolValue.map({ $0 ? 1 : 0 }) { return ([number], []) }
+        guard let list = json.arrayValue, depth <= Shape.maximumRank else {
+            throw DLError(.format, "[from_json] model: an operand is damaged")
+        }
+        let parts = try list.map { try flat($0, depth: depth + 1) }
+        let inner = parts.first?.sizes ?? []
+        guard parts.allSatisfy({ $0.sizes == inner }) else {
+            throw DLError(.format, "[from_json] model: an operand's lists are of different lengths")
+        }
+        return (parts.flatMap(\.numbers), [list.count] + inner)
     }
 
     // MARK: Reading
@@ -150,6 +189,8 @@ extension Model {
             if let input = layer as? InputLayer {
                 results[name] = [[try input.output()]]
             } else {
+                // Keras counts a nested model's own making as its first use.
+                if layer.hasNodeOfItsOwn, let model = layer as? Model { results[name] = [model.outputs] }
                 pending.append((layer, entry["inbound_nodes"]?.arrayValue ?? []))
             }
         }
@@ -187,11 +228,10 @@ extension Model {
             case "__keras_tensor__":
                 return try tensor(json["config"]?["keras_history"] ?? .null).map { [$0] }
             case "__tensor__":
-                guard let sizes = json["config"]?["shape"]?.arrayValue,
-                    let numbers = json["config"]?["value"]?.arrayValue?.compactMap(\.doubleValue),
+                guard let (numbers, sizes) = try json["config"]?["value"].map({ try flat($0) }),
                     let type = json["config"]?["dtype"]?.stringValue.flatMap(ElementType.init(name:))
                 else { throw damaged("an operand is damaged") }
-                let shape = try Shape(checked: sizes.compactMap(\.intValue))
+                let shape = try Shape(checked: json["config"]?["shape"]?.arrayValue?.compactMap(\.intValue) ?? sizes)
                 guard shape.count == numbers.count else { throw damaged("an operand has the wrong number of elements") }
                 let value = try Tensor(uninitialized: shape, type)
                 for (index, number) in numbers.enumerated() { value.setNumber(number, at: index) }

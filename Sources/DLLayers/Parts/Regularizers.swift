@@ -56,6 +56,8 @@ package enum Regularizers {
                 let (factor, rows) = (arguments.float("factor"), arguments.string("mode") == "rows")
                 return Regularizer { try orthogonality($0, factor, rows: rows) }
             },
+        ],
+        beyondKeras: [
             Declaration(
                 "KLSparsity", aliases: ["kl_sparsity"],
                 "Keeps the mean activity of each unit over the batch near a small number; a penalty on outputs between 0 and 1.",

@@ -6,7 +6,8 @@ import DLTensor
 // Losses that compare predictions with each other.
 
 extension Losses {
-    static let embedding: [Declaration<Loss>] = [circle, tripletMargin, cosineEmbedding, marginRanking]
+    static let embedding: [Declaration<Loss>] = [circle]
+    static let moreEmbedding: [Declaration<Loss>] = [tripletMargin, cosineEmbedding, marginRanking]
 
     private static let circle = declare(
         "Circle", ["circle"], "Draws embeddings of one class together and others apart, the more the further they are from where they should be.",

@@ -17,7 +17,7 @@ package enum Losses {
             margin("Hinge", ["hinge"], "The hinge loss of classes -1 and 1; 0 and 1 are taken for them.", "mean(max(1 - t p, 0))") { $0 },
             margin("SquaredHinge", ["squared_hinge"], "The square of the hinge loss.", "mean(max(1 - t p, 0)^2)") { try square($0) },
             klDivergence, poisson, percentage, logarithmic, categoricalHinge, cosineSimilarity,
-        ] + focal + overlap + embedding + classic)
+        ] + focal + overlap + embedding, beyondKeras: classic + moreEmbedding)
 
     /// From a name or JSON.
     package static func make(_ json: JSON, labelBase: Int = 0) throws -> Loss {

@@ -21,8 +21,8 @@ package enum Metrics {
             loss("MeanSquaredLogarithmicError", ["mean_squared_logarithmic_error", "msle", "MSLE"]),
             loss("Huber", ["huber"]), loss("BinaryFocalCrossentropy", ["binary_focal_crossentropy"]),
             loss("CategoricalFocalCrossentropy", ["categorical_focal_crossentropy"]),
-            cosineSimilarity, pearson, concordance, zeroOne, topKError, sparseTopKError,
-        ] + thresholdMetrics + classMetrics)
+            cosineSimilarity, pearson, concordance,
+        ] + thresholdMetrics + classMetrics, beyondKeras: [zeroOne, topKError, sparseTopKError, rocCurve])
 
     /// From a name or JSON. "accuracy" means the one that suits the shapes of truth and prediction.
     package static func make(

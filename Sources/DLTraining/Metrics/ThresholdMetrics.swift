@@ -120,7 +120,7 @@ extension Metrics {
         atLeast("SpecificityAtSensitivity", "sensitivity", "The best specificity where the sensitivity is enough.") { ($0.recall, $0.specificity) },
         atLeast("PrecisionAtRecall", "recall", "The best precision where the recall is enough.") { ($0.recall, $0.precision) },
         atLeast("RecallAtPrecision", "precision", "The best recall where the precision is enough.") { ($0.precision, $0.recall) },
-        auc, rocCurve,
+        auc,
     ]
 
     private static let shapes = "targets 0 or 1 and predictions from 0 to 1 alike"
@@ -282,7 +282,7 @@ extension Metrics {
         return total
     }
 
-    private static let rocCurve = Declaration<Metric>(
+    static let rocCurve = Declaration<Metric>(
         "ROCCurve", aliases: ["roc_curve"], "The points of the ROC curve, for plotting.",
         formula: "rows: thresholds, false positive rates, true positive rates", shapes: shapes + " -> (3, num_thresholds)",
         arguments: [Argument("num_thresholds", .int(2...100_000), 200, "How many thresholds from 0 to 1 the curve has.")] + common

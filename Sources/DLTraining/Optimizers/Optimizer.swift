@@ -243,7 +243,7 @@ package class Optimizer {
     package func serialized() -> JSON {
         var config = arguments.values
         config["learning_rate"] = schedule?.serialized ?? .double(learningRateShortest)
-        return ["class_name": .string(className), "config": .object(config)]
+        return Optimizers.registry.form(className, .object(config))
     }
 
     /// The rate of the next update as a person wrote it: 0.001, not 0.0010000000474974513.

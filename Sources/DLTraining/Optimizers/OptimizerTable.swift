@@ -10,8 +10,8 @@ package enum Optimizers {
         [
             SGD.declaration, RMSprop.declaration, Adam.declaration, AdamW.adamWDeclaration, Adamax.declaration,
             Nadam.declaration, Adagrad.declaration, Adadelta.declaration, Ftrl.declaration, Lion.declaration,
-            Lamb.declaration, Adafactor.declaration, Muon.declaration, Rprop.declaration,
-        ])
+            Lamb.declaration, Adafactor.declaration, Muon.declaration,
+        ], beyondKeras: [Rprop.declaration])
 
     static func declare(
         _ name: String, _ alias: String, _ summary: String, formula: String, source: String, learningRate: Double,

@@ -23,7 +23,7 @@ package enum Schedules {
             arguments: arguments + [Argument("name", .optional(.string), .string(label), "The name.")]
         ) { arguments in
             let rate = try make(arguments)
-            return Schedule(name: name, serialized: ["class_name": .string(name), "config": arguments.json]) { rate($0) }
+            return Schedule(name: name, serialized: registry.form(name, arguments.json)) { rate($0) }
         }
     }
 

@@ -160,10 +160,42 @@ function converters.list(owner, argument, value)
   return core.array(list)
 end
 
+-- A layer goes into another one as itself; the constructor hands it over.
 function converters.layer(owner, argument, value)
   local kind = core.kind(value)
   if kind ~= "dl.Layer" and kind ~= "dl.Model" then return named(owner, argument, value) end
-  return core.decode(core.layer_to_json(value))
+  return value
+end
+
+--- Takes the layers out of a configuration, which then refers to them by their places in the list that is returned.
+function declared.lend(declaration, config)
+  local layers = {}
+  local function lend(value)
+    local kind = core.kind(value)
+    if kind ~= "dl.Layer" and kind ~= "dl.Model" then return value end
+    layers[#layers + 1] = value
+    return { class_name = "__layer__", config = { index = #layers - 1 } }
+  end
+  for _, argument in ipairs(declaration.arguments) do
+    local given = config[argument.name]
+    if argument.kind == "layer" and given ~= nil then
+      config[argument.name] = lend(given)
+    elseif argument.entries == "layer" and given ~= nil then
+      for place, value in ipairs(given) do given[place] = lend(value) end
+    end
+  end
+  return layers
+end
+
+--- Keras's form of something, {"class_name": ..., "config": {...}}, as text or as a table: the class and the configuration.
+function declared.serialized(owner, json)
+  if type(json) == "string" and json:find("^%s*{") then json = core.decode(json) end
+  if type(json) == "string" then return json, {} end
+  if type(json) ~= "table" or type(json.class_name) ~= "string" then
+    fail("ARGUMENT", ("%s takes {\"class_name\": ..., \"config\": {...}}, as text or as a table, got %s"):format(owner,
+      kind_of(json)))
+  end
+  return json.class_name, json.config or {}
 end
 
 -- A layer that another one is tied to goes by its name; the constructor ties them.
@@ -295,17 +327,44 @@ function declared.namespace(title, category, make, extra)
 end
 
 --- A constructor that can be called and that says what it is.
-function declared.constructor(title, declaration, build)
+-- make(config) makes one from Keras's configuration, for from_config.
+function declared.constructor(title, declaration, build, make)
   return setmetatable({ name = declaration.name, category = declaration.category }, {
     __call = function(_, ...) return build(...) end,
     __tostring = function() return title .. "." .. declaration.name end,
-    __index = { declaration = declaration },
+    __index = {
+      declaration = declaration,
+      from_config = function(config)
+        if config ~= nil and type(config) ~= "table" then
+          fail("ARGUMENT", ("%s.%s.from_config takes a table, got %s"):format(title, declaration.name, kind_of(config)))
+        end
+        return make(config or {})
+      end,
+    },
   })
 end
 
+--- Adds from_config and its other names to a namespace: something of Keras's form. make(class name, config).
+function declared.reading(title, space, make)
+  local function from_config(json) return make(declared.serialized(title .. ".from_config", json)) end
+  rawset(space, "from_config", from_config)
+  rawset(space, "deserialize", from_config)
+  rawset(space, "serialize", function(thing) return core.decode(thing:to_json()) end)
+  return space
+end
+
 --- For what is only ever a configuration: initializers, regularizers, callbacks.
+local config_methods = {}
+
+function config_methods.to_json(config)
+  return core.description_to_json(config.category, { class_name = config.class_name, config = config.config })
+end
+
+function config_methods.get_config(config) return core.decode(config_methods.to_json(config)).config end
+
 local config_metatable = {
   __name = "dl.Config",
+  __index = config_methods,
   __call = function(self, ...) return core.config_call(self, ...) end,
   __tostring = function(self) return ("%s %s"):format(self.class_name, core.encode(self.config)) end,
 }
@@ -314,13 +373,21 @@ function declared.config(category, class_name, config)
   return setmetatable({ category = category, class_name = class_name, config = config }, config_metatable)
 end
 
+-- From Keras's configuration, which the library checks.
+local function read(category, name, config)
+  local json = core.decode(core.description_to_json(category, { class_name = name, config = config }))
+  return declared.config(category, json.class_name, json.config)
+end
+
 function declared.configs(title, category, extra)
-  return declared.namespace(title, category, function(declaration, name)
+  local space
+  space = declared.namespace(title, category, function(declaration, name)
     return declared.constructor(title, declaration, function(...)
       local positions, options = declared.sort(declaration, ...)
       return declared.config(category, name, declared.configure(declaration, name, positions, options))
-    end)
+    end, function(config) return read(category, name, config) end)
   end, extra)
+  return declared.reading(title, space, function(name, config) return read(category, name, config) end)
 end
 
 return declared

@@ -280,12 +280,13 @@ end
 local layers = declared.namespace("dl.layers", "layer", function(declaration, name)
   return declared.constructor("dl.layers", declaration, function(...)
     local positions, options = declared.sort(declaration, ...)
-    local layer = core.layer_create(name, declared.configure(declaration, name, positions, options))
+    local config = declared.configure(declaration, name, positions, options)
+    local layer = core.layer_create(name, config, declared.lend(declaration, config))
     local place = declaration.places.tied_to
     local other = place and (options.tied_to or positions[place])
     if other and core.kind(other) then core.layer_tie(layer, other) end
     return layer
-  end)
+  end, function(config) return core.layer_create(name, config) end)
 end, extra)
 
 extra.Layer = core.use "custom"
@@ -304,8 +305,17 @@ for name, class_name in pairs{
   end
 end
 
---- A layer from Keras's form: from_json '{"class_name": "Dense", "config": {"units": 3}}'
-function extra.from_json(json) return core.layer_from_json(json) end
+--- A layer from Keras's form: from_json '{"class_name": "Dense", "config": {"units": 3}}', or the same as a table.
+function extra.from_json(json)
+  if type(json) == "table" then json = core.encode(json) end
+  if type(json) ~= "string" then fail("ARGUMENT", "from_json takes JSON text or a table, got " .. kind_of(json)) end
+  return core.layer_from_json(json)
+end
+
+extra.from_config = extra.from_json
+extra.deserialize = extra.from_json
+--- Keras's form as a table.
+function extra.serialize(layer) return core.decode(core.layer_to_json(layer)) end
 
 -- For models.lua.
 core.input_layer = input_layer

@@ -32,6 +32,27 @@ function losses.with_label_base(declaration, config)
   return config
 end
 
+-- Keras's configuration does not say what labels count from.
+local function make(name, config)
+  local declaration = declared.describe("loss", name)
+  local given = { label_base = config.label_base }
+  if not declaration then return core.loss(name, config) end
+  return losses.note(core.loss(name, losses.with_label_base(declaration, config)), declaration, given)
+end
+
+--- The configuration of a loss or metric in Keras's form. What labels count from is part of it where a script has said it.
+function losses.to_json(object)
+  local json = core.objective_to_json(object)
+  if not unsaid[object] then return json end
+  json = core.decode(json)
+  json.config.label_base = nil
+  return core.encode(json)
+end
+
+local methods = core.class("dl.Loss").methods
+methods.to_json = losses.to_json
+function methods.get_config(loss) return core.decode(losses.to_json(loss)).config end
+
 local space = declared.namespace("dl.losses", "loss", function(declaration, name, requested)
   local function create(...)
     local positions, options = declared.sort(declaration, ...)
@@ -39,7 +60,9 @@ local space = declared.namespace("dl.losses", "loss", function(declaration, name
     local given = { label_base = config.label_base }
     return losses.note(core.loss(name, losses.with_label_base(declaration, config)), declaration, given)
   end
-  if requested == name then return declared.constructor("dl.losses", declaration, create) end
+  if requested == name then
+    return declared.constructor("dl.losses", declaration, create, function(config) return make(name, config) end)
+  end
   -- Keras's functions: mean_squared_error(y_true, y_pred, { ... }) gives the loss of each sample.
   return setmetatable({ loss_name = requested, name = name, category = "loss" }, {
     __call = function(_, y_true, y_pred, options)
@@ -61,4 +84,4 @@ end, {
 })
 
 core.losses = losses
-return space
+return declared.reading("dl.losses", space, make)

@@ -37,13 +37,23 @@ core.metamethod("dl.Metric", "__call", function(metric, ...)
   return methods.result(metric)
 end)
 
-return declared.namespace("dl.metrics", "metric", function(declaration, name)
+methods.to_json = core.losses.to_json
+function methods.get_config(metric) return core.decode(methods.to_json(metric)).config end
+
+local function make(name, config)
+  local declaration = declared.describe("metric", name)
+  local given = { label_base = config.label_base }
+  if not declaration then return core.metric(name, config) end
+  return core.losses.note(core.metric(name, core.losses.with_label_base(declaration, config)), declaration, given)
+end
+
+return declared.reading("dl.metrics", declared.namespace("dl.metrics", "metric", function(declaration, name)
   return declared.constructor("dl.metrics", declaration, function(...)
     local positions, options = declared.sort(declaration, ...)
     local config = declared.configure(declaration, name, positions, options)
     local given = { label_base = config.label_base }
     return core.losses.note(core.metric(name, core.losses.with_label_base(declaration, config)), declaration, given)
-  end)
+  end, function(config) return make(name, config) end)
 end, {
   ConfusionMatrix = core.use "confusion",
 
@@ -59,4 +69,4 @@ end, {
     if type(f) ~= "function" then fail("ARGUMENT", "a metric must be a function, got " .. kind_of(f)) end
     return core.metric_custom(name or "custom_metric", f)
   end,
-})
+}), make)

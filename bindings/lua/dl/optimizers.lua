@@ -109,7 +109,9 @@ local function own_schedule(positions, options)
   return positions, options, function(step) return given(step) end
 end
 
-return declared.namespace("dl.optimizers", "optimizer", function(declaration, name)
+local function make(name, config) return core.optimizer(name, config) end
+
+return declared.reading("dl.optimizers", declared.namespace("dl.optimizers", "optimizer", function(declaration, name)
   return declared.constructor("dl.optimizers", declaration, function(...)
     local positions, given = declared.sort(declaration, ...)
     local schedule
@@ -117,5 +119,5 @@ return declared.namespace("dl.optimizers", "optimizer", function(declaration, na
     local optimizer = core.optimizer(name, declared.configure(declaration, name, positions, given))
     if schedule then core.optimizer_schedule(optimizer, schedule) end
     return optimizer
-  end)
-end, { schedules = schedules })
+  end, function(config) return make(name, config) end)
+end, { schedules = schedules }), make)

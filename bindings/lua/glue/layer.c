@@ -1,15 +1,18 @@
 /* Layers, and models where they are used as layers. */
 #include "glue.h"
 
-/* layer_create(class, config) */
+/* layer_create(class, config, layers that the config refers to, or nil) */
 static int core_layer_create(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1), *config = NULL;
+    dl_layer **layers;
+    int32_t count;
     glue_box *box;
-    lua_settop(L, 2);
+    lua_settop(L, 3);
     if (!lua_isnil(L, 2)) config = glue_json_encode(L, 2);
+    layers = (dl_layer **)glue_handles(L, 3, GLUE_LAYER, 0, &count);
     box = glue_push(L, GLUE_LAYER);
-    GLUE_TRY(L, dl_layer_create((dl_layer **)&box->handle, name, config));
+    GLUE_TRY(L, dl_layer_create_around((dl_layer **)&box->handle, name, config, layers, count));
     return 1;
 }
 

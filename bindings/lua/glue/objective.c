@@ -145,6 +145,31 @@ static int core_schedule_rate(lua_State *L)
     return 1;
 }
 
+/* objective_to_json(loss or metric) -> text */
+static int core_objective_to_json(lua_State *L)
+{
+    char *text = NULL;
+    if (glue_test(L, 1, GLUE_LOSS)) {
+        dl_loss *loss = glue_check(L, 1, GLUE_LOSS)->handle;
+        GLUE_TRY(L, dl_loss_to_json(&text, loss));
+    } else {
+        dl_metric *metric = glue_check(L, 1, GLUE_METRIC)->handle;
+        GLUE_TRY(L, dl_metric_to_json(&text, metric));
+    }
+    glue_push_text(L, text);
+    return 1;
+}
+
+/* description_to_json(category, description as a table) -> text */
+static int core_description_to_json(lua_State *L)
+{
+    const char *category = luaL_checkstring(L, 1), *description = glue_json_encode(L, 2);
+    char *text = NULL;
+    GLUE_TRY(L, dl_description_to_json(&text, category, description));
+    glue_push_text(L, text);
+    return 1;
+}
+
 static int core_optimizer_to_json(lua_State *L)
 {
     dl_optimizer *optimizer = glue_check(L, 1, GLUE_OPTIMIZER)->handle;
@@ -168,6 +193,8 @@ void glue_open_objective(lua_State *L)
                                          {"optimizer_iterations", core_optimizer_iterations},
                                          {"optimizer_rate", core_optimizer_rate},
                                          {"optimizer_to_json", core_optimizer_to_json},
+                                         {"objective_to_json", core_objective_to_json},
+                                         {"description_to_json", core_description_to_json},
                                          {"schedule_rate", core_schedule_rate},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

@@ -17,7 +17,9 @@ package final class Bidirectional: Layer {
             print(L.Bidirectional{ layer = L.LSTM{ units = 4 } }(dl.ones{ 2, 5, 3 }).shape)
             """,
         arguments: [
-            Argument("layer", .object(category: "layer"), nil, "The layer for the forward direction, and for the other one too."),
+            Argument(
+                "layer", .object(category: "layer"), nil,
+                "The layer for both directions; they are made like it, without its weights."),
             Argument(
                 "merge_mode", .optional(.choice(["concat", "sum", "mul", "ave"])), "concat",
                 "How the two outputs become one; they stay two where it is null."),
@@ -33,10 +35,12 @@ package final class Bidirectional: Layer {
 
     init(checked arguments: Arguments) throws {
         if arguments.has("weights") { throw DLError(.unsupported, "[Bidirectional] 'weights' is not supported; use set_weights") }
-        let given = arguments["layer"]
+        var given = arguments["layer"]
+        // As in Keras, both directions are new layers made like the one that is given.
+        if given["class_name"] == "__layer__" { given = try Layer.nested(given, "Bidirectional").serialized() }
         forward = try Self.direction(given, "forward_", nil)
         if arguments.has("backward_layer") {
-            backward = try Self.direction(arguments["backward_layer"], nil, nil)
+            backward = try Self.recurrent(Layer.nested(arguments["backward_layer"], "Bidirectional"))
         } else {
             backward = try Self.direction(given, "backward_", true)
         }
@@ -58,17 +62,19 @@ package final class Bidirectional: Layer {
         super.init(arguments)
     }
 
-    private static func direction(_ json: JSON, _ prefix: String?, _ backwards: Bool?) throws -> RecurrentLayer {
+    private static func direction(_ json: JSON, _ prefix: String, _ backwards: Bool?) throws -> RecurrentLayer {
         var object = json.objectValue ?? JSONObject([("class_name", json)])
         var config = object["config"]?.objectValue ?? JSONObject()
-        if let prefix {
-            var name = config["name"]?.stringValue ?? Naming.unique(object["class_name"]?.stringValue ?? "rnn")
-            if name.hasPrefix(prefix) { name.removeFirst(prefix.count) }
-            config["name"] = .string(prefix + name)
-        }
+        var name = config["name"]?.stringValue ?? Naming.unique(object["class_name"]?.stringValue ?? "rnn")
+        if name.hasPrefix(prefix) { name.removeFirst(prefix.count) }
+        config["name"] = .string(prefix + name)
         if let backwards { config["go_backwards"] = .bool(backwards) }
         object["config"] = .object(config)
         let layer = try Layer.nested(.object(object), "Bidirectional")
+        return try recurrent(layer)
+    }
+
+    private static func recurrent(_ layer: Layer) throws -> RecurrentLayer {
         guard let layer = layer as? RecurrentLayer else {
             throw DLError(
                 .argument, "[Bidirectional] the layer must be recurrent, such as LSTM, GRU, SimpleRNN or RNN. "

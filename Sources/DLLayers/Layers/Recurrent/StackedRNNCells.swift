@@ -109,8 +109,16 @@ enum Cells {
 }
 
 extension Layer {
-    /// A layer from an argument of a wrapper.
+    /// A layer from an argument of a wrapper: one that was lent, or a new one.
     static func nested(_ json: JSON, _ owner: String) throws -> Layer {
+        if json["class_name"] == "__layer__" {
+            let lent = ThreadContext.current.lent
+            guard let index = json["config"]?["index"]?.intValue, lent.indices.contains(index), let layer = lent[index] as? Layer else {
+                throw DLError(.argument, "[\(owner)] the configuration refers to a layer that is not given with it. "
+                    + "Received: \(json["config"]?.canonicalText ?? "null"), \(lent.count) layers")
+            }
+            return layer
+        }
         do {
             return try Layer.deserialize(json.stringValue.map { ["class_name": .string($0), "config": [:]] } ?? json, depth: 1)
         } catch let error as DLError {
