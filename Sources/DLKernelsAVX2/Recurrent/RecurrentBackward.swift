@@ -130,12 +130,12 @@ private struct BackwardJob {
         if let dropout = a.dropout {
             let factors = dropout + first &* s.units
             forVectors(floats) { at, some in
-                let sum = fma(loadFirst(product + at, some), loadFirst(factors + at, some), loadFirst(dh + at, some))
-                storeFirst(sum, dh + at, some)
+                let sum = fma(loadSome(product + at, some), loadSome(factors + at, some), loadSome(dh + at, some))
+                storeSome(sum, dh + at, some)
             }
         } else {
             forVectors(floats) { at, some in
-                storeFirst(loadFirst(product + at, some) + loadFirst(dh + at, some), dh + at, some)
+                storeSome(loadSome(product + at, some) + loadSome(dh + at, some), dh + at, some)
             }
         }
     }
@@ -169,7 +169,7 @@ private struct BackwardJob {
         let dh = parts.dh + r &* units
         if let dsequence = a.dsequence {
             let dy = dsequence + (index &* s.steps &+ step) &* units
-            forVectors(units) { at, some in storeFirst(loadFirst(dh + at, some) + loadFirst(dy + at, some), dh + at, some) }
+            forVectors(units) { at, some in storeSome(loadSome(dh + at, some) + loadSome(dy + at, some), dh + at, some) }
         }
         let dz = parts.dz + r &* s.n
         let kept = a.dgates.unsafelyUnwrapped + place &* s.n
@@ -194,8 +194,8 @@ private struct BackwardJob {
 
     private func simple(_ y: UnsafePointer<Float>, _ dh: UnsafeMutablePointer<Float>, _ dz: UnsafeMutablePointer<Float>) {
         forVectors(s.units) { at, some in
-            storeFirst(gateGradient(s.activation, loadFirst(dh + at, some), loadFirst(y + at, some)), dz + at, some)
-            storeFirst(splat(0), dh + at, some)
+            storeSome(gateGradient(s.activation, loadSome(dh + at, some), loadSome(y + at, some)), dz + at, some)
+            storeSome(splat(0), dh + at, some)
         }
     }
 
@@ -210,20 +210,20 @@ private struct BackwardJob {
         copyFloats(cells, squashed, units)
         applyGate(s.activation, squashed, roundUp(units, lanes))
         forVectors(units) { at, some in
-            let i = loadFirst(gates + at, some)
-            let f = loadFirst(gates + (units &+ at), some)
-            let g = loadFirst(gates + (2 &* units &+ at), some)
-            let o = loadFirst(gates + (3 &* units &+ at), some)
+            let i = loadSome(gates + at, some)
+            let f = loadSome(gates + (units &+ at), some)
+            let g = loadSome(gates + (2 &* units &+ at), some)
+            let o = loadSome(gates + (3 &* units &+ at), some)
             let c = load(squashed + at)
-            let d = loadFirst(dh + at, some)
-            let dCell = loadFirst(dc + at, some) + gateGradient(s.activation, d * o, c)
-            storeFirst(gateGradient(s.recurrentActivation, dCell * g, i), dz + at, some)
-            storeFirst(
-                gateGradient(s.recurrentActivation, dCell * loadFirst(old + at, some), f), dz + (units &+ at), some)
-            storeFirst(gateGradient(s.activation, dCell * i, g), dz + (2 &* units &+ at), some)
-            storeFirst(gateGradient(s.recurrentActivation, d * c, o), dz + (3 &* units &+ at), some)
-            storeFirst(dCell * f, dc + at, some)
-            storeFirst(splat(0), dh + at, some)
+            let d = loadSome(dh + at, some)
+            let dCell = loadSome(dc + at, some) + gateGradient(s.activation, d * o, c)
+            storeSome(gateGradient(s.recurrentActivation, dCell * g, i), dz + at, some)
+            storeSome(
+                gateGradient(s.recurrentActivation, dCell * loadSome(old + at, some), f), dz + (units &+ at), some)
+            storeSome(gateGradient(s.activation, dCell * i, g), dz + (2 &* units &+ at), some)
+            storeSome(gateGradient(s.recurrentActivation, d * c, o), dz + (3 &* units &+ at), some)
+            storeSome(dCell * f, dc + at, some)
+            storeSome(splat(0), dh + at, some)
         }
     }
 
@@ -236,24 +236,24 @@ private struct BackwardJob {
         let isAfter = s.kind == DL_RECURRENT_GRU
         let inner = a.extra.map { UnsafePointer($0 + place &* units) }
         forVectors(units) { at, some in
-            let z = loadFirst(gates + at, some)
-            let h = loadFirst(gates + (2 &* units &+ at), some)
-            let d = loadFirst(dh + at, some)
-            let dUpdate = gateGradient(s.recurrentActivation, d * (loadFirst(old + at, some) - h), z)
+            let z = loadSome(gates + at, some)
+            let h = loadSome(gates + (2 &* units &+ at), some)
+            let d = loadSome(dh + at, some)
+            let dUpdate = gateGradient(s.recurrentActivation, d * (loadSome(old + at, some) - h), z)
             let dState = gateGradient(s.activation, d * (splat(1) - z), h)
-            storeFirst(dUpdate, dz + at, some)
-            storeFirst(dUpdate, kept + at, some)
-            storeFirst(dState, kept + (2 &* units &+ at), some)
-            storeFirst(d * z, dh + at, some)
+            storeSome(dUpdate, dz + at, some)
+            storeSome(dUpdate, kept + at, some)
+            storeSome(dState, kept + (2 &* units &+ at), some)
+            storeSome(d * z, dh + at, some)
             if isAfter {
-                let r = loadFirst(gates + (units &+ at), some)
-                let q = loadFirst(inner.unsafelyUnwrapped + at, some)
+                let r = loadSome(gates + (units &+ at), some)
+                let q = loadSome(inner.unsafelyUnwrapped + at, some)
                 let dReset = gateGradient(s.recurrentActivation, dState * q, r)
-                storeFirst(dReset, dz + (units &+ at), some)
-                storeFirst(dReset, kept + (units &+ at), some)
-                storeFirst(dState * r, dz + (2 &* units &+ at), some)
+                storeSome(dReset, dz + (units &+ at), some)
+                storeSome(dReset, kept + (units &+ at), some)
+                storeSome(dState * r, dz + (2 &* units &+ at), some)
             } else {
-                storeFirst(dState, dz + (2 &* units &+ at), some)
+                storeSome(dState, dz + (2 &* units &+ at), some)
             }
         }
     }
@@ -277,15 +277,15 @@ private struct BackwardJob {
         let dz = parts.dz + r &* s.n
         let kept = a.dgates.unsafelyUnwrapped + place &* s.n
         forVectors(units) { at, some in
-            let g = loadFirst(gate + at, some)
-            let d = loadFirst(through + at, some)
-            let h = loadFirst(entered + at, some)
+            let g = loadSome(gate + at, some)
+            let d = loadSome(through + at, some)
+            let h = loadSome(entered + at, some)
             let dReset = gateGradient(s.recurrentActivation, d * h, g)
-            storeFirst(dReset, dz + (units &+ at), some)
-            storeFirst(dReset, kept + (units &+ at), some)
-            storeFirst(d * g, product + at, some)
-            storeFirst(g * h, reset + at, some)
-            storeFirst(loadFirst(dz + (2 &* units &+ at), some), dreset + at, some)
+            storeSome(dReset, dz + (units &+ at), some)
+            storeSome(dReset, kept + (units &+ at), some)
+            storeSome(d * g, product + at, some)
+            storeSome(g * h, reset + at, some)
+            storeSome(loadSome(dz + (2 &* units &+ at), some), dreset + at, some)
         }
     }
 }

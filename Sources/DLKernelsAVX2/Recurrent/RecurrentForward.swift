@@ -115,7 +115,7 @@ private struct ForwardJob {
 
 @inline(__always)
 func multiplyElements(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) {
-    forVectors(count) { at, some in storeFirst(loadFirst(a + at, some) * loadFirst(b + at, some), y + at, some) }
+    forVectors(count) { at, some in storeSome(loadSome(a + at, some) * loadSome(b + at, some), y + at, some) }
 }
 
 /// One step of one block.
@@ -178,7 +178,7 @@ private struct StepView {
         for r in 0..<count {
             let z = gates(r, gate, column)
             let t = row(gate, r)
-            forVectors(width) { at, some in store(load(t + at) + loadFirst(z + at, some), t + at) }
+            forVectors(width) { at, some in store(load(t + at) + loadSome(z + at, some), t + at) }
         }
         applyGate(function, parts.gate(gate), count &* recurrentWidth)
         keep(gate, column, width)
@@ -188,7 +188,7 @@ private struct StepView {
         for r in 0..<count {
             let z = gates(r, gate, column)
             let t = row(gate, r)
-            forVectors(width) { at, some in storeFirst(load(t + at), z + at, some) }
+            forVectors(width) { at, some in storeSome(load(t + at), z + at, some) }
         }
     }
 
@@ -200,10 +200,10 @@ private struct StepView {
         let y = job.a.sequence.unsafelyUnwrapped + (stepped(r) &* s.units &+ column)
         let masked = isMasked(r)
         forVectors(width) { at, some in
-            let old = loadFirst(before + at, some)
+            let old = loadSome(before + at, some)
             let new = masked ? old : value(at, old)
-            storeFirst(new, after + at, some)
-            storeFirst(new, y + at, some)
+            storeSome(new, after + at, some)
+            storeSome(new, y + at, some)
         }
     }
 
@@ -232,9 +232,9 @@ private struct StepView {
             let c = row(4, r)
             let masked = isMasked(r)
             forVectors(width) { at, some in
-                let old = loadFirst(before + at, some)
+                let old = loadSome(before + at, some)
                 let new = masked ? old : fma(load(f + at), old, load(i + at) * load(g + at))
-                storeFirst(new, after + at, some)
+                storeSome(new, after + at, some)
                 store(new, c + at)
             }
         }
@@ -257,8 +257,8 @@ private struct StepView {
             let kept = inner + (timed(r) &* s.units &+ column)
             forVectors(width) { at, some in
                 let product = load(q + at)
-                storeFirst(product, kept + at, some)
-                store(fma(load(reset + at), product, loadFirst(z + at, some)), q + at)
+                storeSome(product, kept + at, some)
+                store(fma(load(reset + at), product, loadSome(z + at, some)), q + at)
             }
         }
         applyGate(s.activation, parts.gate(2), count &* recurrentWidth)
@@ -282,7 +282,7 @@ private struct StepView {
             let h = row(2, r)
             let some = width
             put(r, column, width) { at, old in
-                fma(loadFirst(z + at, some &- at), old - load(h + at), load(h + at))
+                fma(loadSome(z + at, some &- at), old - load(h + at), load(h + at))
             }
         }
     }

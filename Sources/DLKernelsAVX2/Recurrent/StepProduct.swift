@@ -125,3 +125,12 @@ func forVectors(_ width: Int, _ body: (_ at: Int, _ count: Int) -> Void) {
         at &+= lanes
     }
 }
+
+// Masked loads and stores are slow; most vectors are whole.
+@inline(__always)
+func loadSome(_ p: UnsafePointer<Float>, _ count: Int) -> Vector { count >= lanes ? load(p) : loadFirst(p, count) }
+
+@inline(__always)
+func storeSome(_ v: Vector, _ p: UnsafeMutablePointer<Float>, _ count: Int) {
+    if count >= lanes { store(v, p) } else { storeFirst(v, p, count) }
+}
