@@ -23,8 +23,13 @@ import Testing
     }
 
     private func check(_ type: ElementType, _ tolerance: Double) throws {
-        let fixture = try KerasFixture("recurrent")
-        #expect(fixture.cases.count > 70)
+        try check("recurrent", 80, type, tolerance)
+        try check("recurrent_pictures", 2, type, tolerance)
+    }
+
+    private func check(_ fixtureName: String, _ count: Int, _ type: ElementType, _ tolerance: Double) throws {
+        let fixture = try KerasFixture(fixtureName)
+        #expect(fixture.cases.count >= count)
         var done = 0
         for entry in fixture.cases {
             let name = entry["name"]?.stringValue ?? ""
