@@ -5,6 +5,8 @@ package struct Argument: Sendable {
     /// nil: must be given.
     package let defaultValue: JSON?
     package let doc: String
+    /// Whether Keras has it too; if not, Keras's form leaves it out where it says the usual.
+    package let isKeras: Bool
 
     /// What may be given for it, and how the binding for a language treats it.
     package indirect enum Kind: Sendable {
@@ -36,11 +38,12 @@ package struct Argument: Sendable {
         case any
     }
 
-    package init(_ name: String, _ kind: Kind, _ defaultValue: JSON? = nil, _ doc: String) {
+    package init(_ name: String, _ kind: Kind, _ defaultValue: JSON? = nil, _ doc: String, isKeras: Bool = true) {
         self.name = name
         self.kind = kind
         self.defaultValue = defaultValue
         self.doc = doc
+        self.isKeras = isKeras
     }
 
     package static let positive = 1...Int(Int32.max)

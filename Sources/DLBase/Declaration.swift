@@ -161,7 +161,15 @@ package struct Registry<Product>: Sendable {
 
     /// Keras's form of a configuration: where Keras finds the class, its name, and the configuration.
     package func form(_ name: String, _ config: JSON) -> JSON {
-        let name = find(name)?.name ?? name
+        let found = find(name)
+        let name = found?.name ?? name
+        var config = config
+        if var values = config.objectValue, let found {
+            for argument in found.arguments where !argument.isKeras {
+                if values[argument.name] == argument.defaultValue { values[argument.name] = nil }
+            }
+            config = .object(values)
+        }
         let isKeras = positions[name] != nil && !own.contains(name)
         // A class that Keras does not have may be one that its user has registered there.
         return [

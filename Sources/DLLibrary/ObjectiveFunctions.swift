@@ -209,15 +209,12 @@ public func dl_optimizer_to_json(
     return perform { try give(unwrap(optimizer, "optimizer", as: Optimizer.self).serialized().serialized(), text, "text") }
 }
 
-/// Keras's form of a loss or metric. What is beyond Keras, and says what it says anyway, is left out.
-private func form<Product>(_ registry: Registry<Product>, _ json: JSON?, _ name: String, beyond: [String]) throws -> String {
+/// Keras's form of a loss or metric.
+private func form<Product>(_ registry: Registry<Product>, _ json: JSON?, _ name: String) throws -> String {
     guard let json, let className = json["class_name"]?.stringValue else {
         throw DLError(.unsupported, "[to_json] '\(name)' is a function of your own; it has no configuration")
     }
-    var config = json["config"]?.objectValue ?? JSONObject()
-    for argument in registry.find(className)?.arguments ?? []
-    where beyond.contains(argument.name) && config[argument.name] == argument.defaultValue { config[argument.name] = nil }
-    return try registry.form(className, .object(config)).serialized()
+    return try registry.form(className, json["config"] ?? [:]).serialized()
 }
 
 @implementation @_cdecl("dl_loss_to_json")
@@ -227,7 +224,7 @@ public func dl_loss_to_json(
     text?.pointee = nil
     return perform {
         let loss = try unwrap(loss, "loss", as: Loss.self)
-        try give(form(Losses.registry, loss.serialized, loss.name, beyond: ["label_base"]), text, "text")
+        try give(form(Losses.registry, loss.serialized, loss.name), text, "text")
     }
 }
 
@@ -238,7 +235,7 @@ public func dl_metric_to_json(
     text?.pointee = nil
     return perform {
         let metric = try unwrap(metric, "metric", as: Metric.self)
-        try give(form(Metrics.registry, metric.serialized, metric.name, beyond: ["label_base", "reduction"]), text, "text")
+        try give(form(Metrics.registry, metric.serialized, metric.name), text, "text")
     }
 }
 

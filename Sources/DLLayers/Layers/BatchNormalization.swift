@@ -81,7 +81,15 @@ package final class BatchNormalization: Layer {
         let epsilon = arguments.float("epsilon")
         let y: Value
         // A frozen layer keeps its statistics, as in Keras.
-        if training, trainable {
+        if training, trainable, let mask = inputs[0].mask {
+            let (mean, variance) = try moments(x, mask, axis)
+            let scale = try rsqrt(add(variance, constant(epsilon, like: variance)))
+            let normal = try multiply(subtract(x, mean), scale)
+            let scaled = try gamma.map { try multiply(normal, $0.value) } ?? normal
+            y = try beta.map { try add(scaled, $0.value) } ?? scaled
+            try update(movingMean, mean)
+            try update(movingVariance, variance)
+        } else if training, trainable {
             let result = try batchNormalizationTraining(x, gamma: gamma?.value, beta: beta?.value, epsilon: epsilon)
             y = result.y
             try update(movingMean, result.mean)
@@ -92,6 +100,33 @@ package final class BatchNormalization: Layer {
                 epsilon: epsilon)
         }
         return [moved ? try moveaxis(y, [rank - 1], [axis]) : y]
+    }
+
+    /// Mean and variance of the channels, the last axis of x, over the steps that count.
+    private func moments(_ x: Value, _ mask: Value, _ axis: Int) throws -> (Value, Value) {
+        var shape = inputShape(x, axis)
+        guard mask.shape.rank < rank, mask.shape.sizes == Array(shape.prefix(mask.shape.rank)) else {
+            throw DLError(
+                .shape, "[BatchNormalization] layer '\(name)': the mask must have the input's first axes. "
+                    + "Received: input \(Shape(shape)), mask \(mask.shape)")
+        }
+        var weight = try expandDims(cast(mask, x.type), axes: Array(mask.shape.rank..<rank))
+        // Every element but those of the channels has its weight; a channel axis that is masked too keeps its own.
+        if axis >= mask.shape.rank { shape[axis] = 1 }
+        weight = try broadcastTo(weight, Shape(shape))
+        if axis != rank - 1 { weight = try moveaxis(weight, [axis], [rank - 1]) }
+        let others = Array(0..<rank - 1)
+        let count = try add(sum(weight, axes: others), constant(1e-7, like: weight))
+        let mean = try divide(sum(multiply(weight, x), axes: others), count)
+        let spread = try square(subtract(x, mean))
+        return (mean, try divide(sum(multiply(weight, spread), axes: others), count))
+    }
+
+    /// The sizes before the channels went to the end.
+    private func inputShape(_ x: Value, _ axis: Int) -> [Int] {
+        var sizes = x.shape.sizes
+        sizes.insert(sizes.removeLast(), at: axis)
+        return sizes
     }
 
     private func update(_ moving: Variable, _ batch: Value) throws {

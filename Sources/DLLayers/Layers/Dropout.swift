@@ -105,6 +105,13 @@ package final class SpatialDropout: RandomLayer {
         ) { SpatialDropout($0, rank) }
     }
 
+    /// Keras's has no 'trainable'.
+    override package func config() throws -> JSONObject {
+        var values = try super.config()
+        values["trainable"] = nil
+        return values
+    }
+
     private let rank: Int
 
     private init(_ arguments: Arguments, _ rank: Int) {

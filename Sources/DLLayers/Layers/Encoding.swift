@@ -112,6 +112,8 @@ package final class Discretization: Layer {
     override package func config() throws -> JSONObject {
         var values = try super.config()
         values["bin_boundaries"] = boundaries.map { .array($0.map { .double($0) }) } ?? .null
+        // Keras's has no 'trainable'.
+        values["trainable"] = nil
         return values
     }
 

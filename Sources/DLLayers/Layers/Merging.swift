@@ -35,6 +35,26 @@ package class Merging: Layer {
         return [try finish(result, inputs.count)]
     }
 
+    /// The input's mask with an axis of size 1 for each axis that it lacks.
+    fileprivate func spread(_ input: Value) throws -> Value? {
+        guard let mask = input.mask, mask.shape.rank <= input.shape.rank else { return input.mask }
+        return try expandDims(mask, axes: Array(mask.shape.rank..<input.shape.rank))
+    }
+
+    /// What is masked in one input does not count against the others; where it is masked in all, anything may stand.
+    fileprivate func callUnmasked(_ inputs: [Value]) throws -> [Value] {
+        var result = inputs[0]
+        var mask = try spread(inputs[0])
+        for input in inputs.dropFirst() {
+            let other = try spread(input)
+            let right = try other.map { try `where`($0, input, result) } ?? input
+            let left = try mask.map { try `where`($0, result, right) } ?? result
+            if let before = mask { mask = try other.map { try logicalOr(before, $0) } }
+            result = try combine(left, right)
+        }
+        return [result]
+    }
+
     fileprivate static func declare(
         _ name: String, _ summary: String, _ formula: String, make: @escaping @Sendable (Arguments) -> Layer
     ) -> Declaration<Layer> {
@@ -62,6 +82,17 @@ package final class Subtract: Merging {
 package final class Multiply: Merging {
     static let declaration = declare("Multiply", "The product of its inputs.", "a b ...") { Multiply($0) }
     override func combine(_ a: Value, _ b: Value) throws -> Value { try multiply(a, b) }
+
+    /// A masked factor is 1, and a product without factors 0, as in Keras.
+    override package func call(_ inputs: [Value], training: Bool) throws -> [Value] {
+        let masks = try inputs.map { try spread($0) }
+        let factors = try zip(inputs, masks).map { x, mask in try mask.map { try `where`($0, x, constant(1, like: x)) } ?? x }
+        let product = try super.call(factors, training: training)[0]
+        let known = masks.compactMap { $0 }
+        guard known.count == inputs.count else { return [product] }
+        let any = try known.dropFirst().reduce(known[0]) { try logicalOr($0, $1) }
+        return [try `where`(any, product, constant(0, like: product))]
+    }
 }
 
 package final class Average: Merging {
@@ -75,11 +106,13 @@ package final class Average: Merging {
 package final class Maximum: Merging {
     static let declaration = declare("Maximum", "The largest of its inputs.", "max(a, b, ...)") { Maximum($0) }
     override func combine(_ a: Value, _ b: Value) throws -> Value { try maximum(a, b) }
+    override package func call(_ inputs: [Value], training: Bool) throws -> [Value] { try callUnmasked(inputs) }
 }
 
 package final class Minimum: Merging {
     static let declaration = declare("Minimum", "The smallest of its inputs.", "min(a, b, ...)") { Minimum($0) }
     override func combine(_ a: Value, _ b: Value) throws -> Value { try minimum(a, b) }
+    override package func call(_ inputs: [Value], training: Bool) throws -> [Value] { try callUnmasked(inputs) }
 }
 
 package final class Concatenate: Layer {
@@ -108,7 +141,6 @@ package final class Concatenate: Layer {
             try input.mask ?? broadcastTo(Value(Tensor(number: 1, .bool, shape: [])), Shape(Array(input.shape.sizes.prefix(2))))
         }
         if axis < 2 { return [try concatenate(masks, axis: axis)] }
-        guard inputs.allSatisfy({ $0.mask != nil }) else { return [] }
         return [try masks.dropFirst().reduce(masks[0]) { $0 === $1 ? $0 : try logicalOr($0, $1) }]
     }
 }

@@ -23,7 +23,7 @@ private let poolingArguments = [
     dataFormatArgument,
     Argument(
         "ceil_mode", .bool, false, "Whether what is left at the bottom and the right, less than a window, gets one of its own; "
-            + "not with \"same\"."),
+            + "not with \"same\".", isKeras: false),
 ]
 
 /// What maximum and average have in common.

@@ -41,8 +41,8 @@ extension Layer {
 }
 
 extension Layer {
-    /// Whether Keras counts a use of the layer before those in the model around it.
-    fileprivate var hasNodeOfItsOwn: Bool { self is Model && !(self is Sequential) }
+    /// Whether Keras counts its uses from 1 where it is an end of the model around it: 0 is a nested model's own making.
+    fileprivate var countsItself: Bool { self is Model && !(self is Sequential) }
 }
 
 private func brief(_ json: JSON) -> String {
@@ -58,7 +58,14 @@ extension Model {
         config["trainable"] = .bool(trainable)
         let positions = nodePositions()
         config["layers"] = .array(try layers.map { try layerConfig($0, positions) })
-        let (starts, ends) = (inputs.map { history($0, positions) }, outputs.map { history($0, positions) })
+        func end(_ value: Value) -> JSON {
+            let parts = history(value, positions)
+            guard var list = parts.arrayValue, let node = list[1].intValue, value.kerasTensor?.node.layer.countsItself ?? false
+            else { return parts }
+            list[1] = .int(Int64(node + 1))
+            return .array(list)
+        }
+        let (starts, ends) = (inputs.map(end), outputs.map(end))
         config["input_layers"] = starts.count == 1 ? starts[0] : .array(starts)
         // Names of one's own are Keras's outputs by name.
         if hasOwnOutputNames {
@@ -78,9 +85,8 @@ extension Model {
         }
         for node in graph {
             let key = ObjectIdentifier(node.layer)
-            let place = counts[key] ?? (node.layer.hasNodeOfItsOwn ? 1 : 0)
-            positions[ObjectIdentifier(node)] = place
-            counts[key] = place + 1
+            positions[ObjectIdentifier(node)] = counts[key, default: 0]
+            counts[key, default: 0] += 1
         }
         return positions
     }
@@ -189,8 +195,6 @@ extension Model {
             if let input = layer as? InputLayer {
                 results[name] = [[try input.output()]]
             } else {
-                // Keras counts a nested model's own making as its first use.
-                if layer.hasNodeOfItsOwn, let model = layer as? Model { results[name] = [model.outputs] }
                 pending.append((layer, entry["inbound_nodes"]?.arrayValue ?? []))
             }
         }
@@ -315,7 +319,14 @@ extension Model {
             // A single tensor may stand without brackets.
             if list[0].stringValue != nil { list = [.array(list)] }
             return try list.map { item in
-                guard let value = try tensor(item) else { throw damaged("\"\(key)\" names a tensor that is not there") }
+                var place = item
+                if var parts = item.arrayValue, parts.count >= 3, let node = parts[1].intValue, node > 0,
+                    layers[parts[0].stringValue ?? ""]?.countsItself ?? false
+                {
+                    parts[1] = .int(Int64(node - 1))
+                    place = .array(parts)
+                }
+                guard let value = try tensor(place) else { throw damaged("\"\(key)\" names a tensor that is not there") }
                 return value
             }
         }

@@ -59,7 +59,7 @@ extension Losses {
         shapes: "labels (batch, ...), predictions (batch, ..., classes); one loss for each label",
         [
             Argument("q", .float(1e-6...0.999999), 0.5, "Above 0 and below 1: how little wrong labels count."),
-            Argument("label_base", .int(0...1), 0, "What labels count from."),
+            Argument("label_base", .int(0...1), 0, "What labels count from.", isKeras: false),
         ]
     ) { truth, prediction, arguments in
         var labels = try cast(labelsFor(truth, prediction, arguments.owner), .int32)

@@ -182,7 +182,7 @@ package enum Losses {
         [
             fromLogits,
             Argument("ignore_class", .optional(.int(Argument.anyInt)), .null, "A label whose samples do not count."), axis,
-            Argument("label_base", .int(0...1), 0, "What labels count from."),
+            Argument("label_base", .int(0...1), 0, "What labels count from.", isKeras: false),
         ]
     ) { truth, prediction, arguments in
         var labels = try labelsFor(truth, prediction, arguments.owner)

@@ -179,7 +179,7 @@ extension Metrics {
     private static let ignored = Argument("ignore_class", .optional(.int(Argument.anyInt)), .null, "A label whose samples do not count.")
     private static let sparsePrediction = Argument("sparse_y_pred", .bool, true, "Whether predictions are labels; else the largest score counts.")
     private static let labelAxis = Argument("axis", .axis, -1, "The axis of classes.")
-    private static let base = Argument("label_base", .int(0...1), 0, "What labels count from.")
+    private static let base = Argument("label_base", .int(0...1), 0, "What labels count from.", isKeras: false)
 
     private static func intersection(
         _ name: String, _ label: String, _ summary: String, _ arguments: [Argument],

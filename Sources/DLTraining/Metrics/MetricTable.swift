@@ -19,10 +19,12 @@ package enum Metrics {
             loss("CategoricalHinge", ["categorical_hinge"]), loss("LogCosh", ["log_cosh", "logcosh", "LogCoshError"], as: "LogCoshError", label: "logcosh"),
             loss("MeanAbsolutePercentageError", ["mean_absolute_percentage_error", "mape", "MAPE"]),
             loss("MeanSquaredLogarithmicError", ["mean_squared_logarithmic_error", "msle", "MSLE"]),
-            loss("Huber", ["huber"]), loss("BinaryFocalCrossentropy", ["binary_focal_crossentropy"]),
-            loss("CategoricalFocalCrossentropy", ["categorical_focal_crossentropy"]),
             cosineSimilarity, pearson, concordance,
-        ] + thresholdMetrics + classMetrics, beyondKeras: [zeroOne, topKError, sparseTopKError, rocCurve])
+        ] + thresholdMetrics + classMetrics, beyondKeras: [
+            loss("Huber", ["huber"]), loss("BinaryFocalCrossentropy", ["binary_focal_crossentropy"]),
+            loss("CategoricalFocalCrossentropy", ["categorical_focal_crossentropy"]), zeroOne, topKError, sparseTopKError,
+            rocCurve,
+        ])
 
     /// From a name or JSON. "accuracy" means the one that suits the shapes of truth and prediction.
     package static func make(
@@ -58,7 +60,7 @@ package enum Metrics {
     static let common: [Argument] = [
         Argument("name", .optional(.string), .null, "The name in logs."), Argument("dtype", .optional(.dtype), .null, "Unused: sums are kept in float64."),
     ]
-    private static let labelBase = Argument("label_base", .int(0...1), 0, "What labels count from.")
+    private static let labelBase = Argument("label_base", .int(0...1), 0, "What labels count from.", isKeras: false)
 
     static func snake(_ name: String) -> String {
         var text = ""
@@ -183,9 +185,14 @@ package enum Metrics {
         _ name: String, _ aliases: [String], as metric: String? = nil, label: String? = nil
     ) -> Declaration<Metric> {
         let declaration = Losses.registry.find(name)!
+        let arguments = declaration.arguments.filter { $0.name != "reduction" }.map { argument in
+            // Keras's metric of that name has no axis.
+            name == "BinaryCrossentropy" && argument.name == "axis"
+                ? Argument("axis", argument.kind, argument.defaultValue, argument.doc, isKeras: false) : argument
+        } + [Argument("reduction", .any, .null, "Unused: a metric is the mean.", isKeras: false)]
         return Declaration(
             metric ?? name, aliases: aliases.filter { $0 != metric }, "The mean of the loss \(name).", formula: declaration.formula,
-            source: "Keras, keras.metrics.\(name)", shapes: declaration.shapes, arguments: declaration.arguments.filter { $0.name != "reduction" } + [Argument("reduction", .any, .null, "Unused: a metric is the mean.")]
+            source: "Keras, keras.metrics.\(name)", shapes: declaration.shapes, arguments: arguments
         ) { arguments in
             let loss = try declaration.make(arguments)
             return try MeanMetric(

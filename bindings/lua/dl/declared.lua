@@ -294,6 +294,8 @@ function declared.names(category) return core.list(category) end
 function declared.namespace(title, category, make, extra)
   local function find(space, name)
     if type(name) ~= "string" then return nil end
+    local reader = getmetatable(space).readers[name]
+    if reader then return reader end
     local declaration, message = declared.describe(category, name)
     if not declaration then
       local names = declared.names(category)
@@ -321,6 +323,7 @@ function declared.namespace(title, category, make, extra)
   return setmetatable(extra or {}, {
     __index = find,
     __pairs = walk,
+    readers = {},
     __name = title,
     __tostring = function() return title end,
   })
@@ -347,9 +350,10 @@ end
 --- Adds from_config and its other names to a namespace: something of Keras's form. make(class name, config).
 function declared.reading(title, space, make)
   local function from_config(json) return make(declared.serialized(title .. ".from_config", json)) end
-  rawset(space, "from_config", from_config)
-  rawset(space, "deserialize", from_config)
-  rawset(space, "serialize", function(thing) return core.decode(thing:to_json()) end)
+  getmetatable(space).readers = {
+    from_config = from_config, deserialize = from_config,
+    serialize = function(thing) return core.decode(thing:to_json()) end,
+  }
   return space
 end
 

@@ -229,6 +229,9 @@ function class.tostring(layer)
     shape(info.output_shape), methods.count_params(layer))
 end
 
+--- Which steps of a tensor count, (batch, steps), where a Masking, an Embedding or a call has said so; else nil.
+core.class("dl.Tensor").getters.mask = core.tensor_mask
+
 -- ---- Constructors ----------------------------------------------------------------------------------------------
 
 local extra = {}

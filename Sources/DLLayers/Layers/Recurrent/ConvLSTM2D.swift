@@ -130,7 +130,7 @@ package final class ConvLSTM2D: RecurrentLayer {
             Argument("padding", .choice(["valid", "same"]), "valid", "What happens at the input's borders; the state's are 'same'."),
             dataFormatArgument,
             Argument("dilation_rate", .size(minimum: 1), 1, "Rows and columns between the input kernel's weights."),
-        ] + GatedCell.arguments(recurrentActivation: true, forget: true).filter { $0.name != "units" } + fusedArguments
+        ] + GatedCell.arguments(recurrentActivation: true, forget: true).filter { !["units", "implementation"].contains($0.name) } + fusedArguments
     ) { try ConvLSTM2D(checked: $0) }
 
     init(checked arguments: Arguments) throws {

@@ -205,8 +205,8 @@ package class RecurrentLayer: Layer {
     ]
     static let fusedArguments = sequenceArguments + [
         Argument("activity_regularizer", .optional(.object(category: "regularizer")), .null, "Penalty on the output."),
-        Argument("use_cudnn", .any, "auto", "Unused: kept for Keras's configurations."),
     ]
+    static let cudnn = Argument("use_cudnn", .any, "auto", "Unused: kept for Keras's configurations.")
     static let shapes = "input (batch, steps, features), initial states (batch, units) -> (batch, units), or (batch, steps, units) "
         + "with return_sequences; with return_state then the states"
 }
@@ -261,7 +261,7 @@ package final class LSTM: RecurrentLayer {
             local y, h, c = dl.layers.LSTM{ units = 4, return_state = true }(dl.ones{ 2, 5, 3 })
             print(y.shape, h.shape, c.shape)
             """,
-        arguments: GatedCell.arguments(recurrentActivation: true, forget: true) + fusedArguments
+        arguments: GatedCell.arguments(recurrentActivation: true, forget: true) + fusedArguments + [cudnn]
     ) { try LSTM($0, cell: GatedCell.owned(by: $0, "LSTMCell", "lstm_cell", LSTMCell.init(checked:))) }
 }
 
@@ -275,6 +275,6 @@ package final class GRU: RecurrentLayer {
             local dl = require "dl"
             print(dl.layers.GRU{ units = 4, return_sequences = true }(dl.ones{ 2, 5, 3 }).shape)
             """,
-        arguments: GatedCell.arguments(recurrentActivation: true, reset: true) + fusedArguments
+        arguments: GatedCell.arguments(recurrentActivation: true, reset: true) + fusedArguments + [cudnn]
     ) { try GRU($0, cell: GatedCell.owned(by: $0, "GRUCell", "gru_cell", GRUCell.init(checked:))) }
 }

@@ -188,7 +188,7 @@ package class GatedCell: RecurrentCell {
             list.append(Argument("reset_after", .bool, true, "Whether the reset gate acts after the product, not before."))
         }
         list.append(Argument("seed", .optional(.int(0...Int.max)), .null, "Fixes dropout's random numbers."))
-        list.append(Argument("implementation", .any, 2, "Unused: kept for Keras's configurations."))
+        if recurrentActivation { list.append(Argument("implementation", .any, 2, "Unused: kept for Keras's configurations.")) }
         return list
     }
 
