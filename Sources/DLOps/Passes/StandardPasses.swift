@@ -5,7 +5,7 @@ import DLGraph
 package let standardPasses: [any GraphPass] =
     Plan.standardPasses + [
         PaddingFusion(), BiasFusion(), NormalizationActivationFusion(), ActivationFusion(), ReluGradientThroughPooling(),
-        ProductUpdateFusion(),
+        ProductUpdateFusion(), RowsUpdateFusion(),
         DeadCodeElimination(),
     ]
 
