@@ -179,7 +179,8 @@ extension Argument.Kind {
         case .floatOr(let range, let category):
             return Self.float(range).accept(value) ?? (value.objectValue == nil ? nil : Self.object(category: category).accept(value))
         case .list(let kind):
-            guard let list = value.arrayValue else { return nil }
+            // A script's empty table is either.
+            guard let list = value.arrayValue ?? (value.objectValue?.keys.isEmpty == true ? [] : nil) else { return nil }
             let values = list.compactMap(kind.accept)
             return values.count == list.count ? .array(values) : nil
         case .optional(let kind): return value.isNull ? .null : kind.accept(value)

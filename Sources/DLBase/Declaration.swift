@@ -66,7 +66,9 @@ package struct Declaration<Product>: Sendable {
                 values[argument.name] = .null
                 continue
             }
-            guard let value = argument.kind.accept(given) else {
+            // Keras writes tensors among its arguments as objects.
+            let isTensor = ["__tensor__", "__numpy__"].contains(given["class_name"]?.stringValue)
+            guard let value = argument.kind.accept(isTensor ? given["config"]?["value"] ?? given : given) else {
                 var message = "[\(name)] '\(argument.name)' must be \(argument.kind.expectation). "
                     + "Received: \(given.canonicalText)"
                 if let names = argument.kind.choices, let text = given.stringValue,
