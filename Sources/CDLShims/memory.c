@@ -3,6 +3,7 @@
 #include "locks.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -14,25 +15,27 @@ enum {
     class_count = linear_classes + classes_per_doubling * doublings,
 };
 
-/* Blocks from here on start at a huge page and ask for more of them. */
-static const size_t huge_block = (size_t)4 << 20;
-static const size_t huge_page = (size_t)2 << 20;
-
-/* The cache would hide the errors that an address sanitizer is there to find. */
+/* An address sanitizer sees the errors it is there to find only in blocks of malloc that are freed at once. */
 #if defined(__SANITIZE_ADDRESS__)
-#define DEFAULT_CACHE_LIMIT 0
+#define SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define DEFAULT_CACHE_LIMIT 0
+#define SANITIZED 1
 #endif
 #endif
-#ifndef DEFAULT_CACHE_LIMIT
-#define DEFAULT_CACHE_LIMIT ((int64_t)256 << 20)
+#ifndef SANITIZED
+#define SANITIZED 0
 #endif
 
-/* A released block holds the link to the next one of its class. */
+/* Blocks from here on are pages of their own, start at a huge page and ask for more of them: what malloc is given back
+ * stays in its heap, where the next large block rarely fits. */
+static const size_t huge_block = SANITIZED ? SIZE_MAX : (size_t)4 << 20;
+static const size_t huge_page = (size_t)2 << 20;
+
+/* A released block holds the link to the next one and its own size. */
 typedef struct free_block {
     struct free_block *next;
+    size_t bytes;
 } free_block;
 
 static struct {
@@ -41,7 +44,7 @@ static struct {
     dl_memory_statistics statistics;
     int64_t cache_limit;
     int64_t limit;
-} memory = {.mutex = PTHREAD_MUTEX_INITIALIZER, .cache_limit = DEFAULT_CACHE_LIMIT};
+} memory = {.mutex = PTHREAD_MUTEX_INITIALIZER, .cache_limit = SANITIZED ? 0 : (int64_t)256 << 20};
 
 static _Thread_local int64_t fail_after;
 static _Thread_local dl_memory_account *charged;
@@ -78,9 +81,23 @@ size_t dl_memory_rounded(size_t bytes) {
 static void *allocate_from_system(size_t rounded) {
     void *block;
     if (rounded < huge_block) { return posix_memalign(&block, alignment, rounded) == 0 ? block : NULL; }
-    if (posix_memalign(&block, huge_page, rounded) != 0) { return NULL; }
-    madvise(block, rounded, MADV_HUGEPAGE);
-    return block;
+    /* Asked for with room to move the start, which is cut off again on both sides. */
+    size_t reserved = rounded + huge_page;
+    char *start = mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED) { return NULL; }
+    size_t before = (huge_page - (uintptr_t)start % huge_page) % huge_page;
+    if (before > 0) { munmap(start, before); }
+    if (before < huge_page) { munmap(start + before + rounded, huge_page - before); }
+    madvise(start + before, rounded, MADV_HUGEPAGE);
+    return start + before;
+}
+
+static void return_to_system(void *block, size_t rounded) {
+    if (rounded < huge_block) {
+        free(block);
+    } else {
+        munmap(block, rounded);
+    }
 }
 
 /* Takes the whole cache out of the lists, as one list. The lock is held. */
@@ -101,7 +118,7 @@ static free_block *take_cache(void) {
 static void give_back(free_block *list) {
     while (list != NULL) {
         free_block *next = list->next;
-        free(list);
+        return_to_system(list, list->bytes);
         list = next;
     }
 }
@@ -131,7 +148,11 @@ static void *allocate(int class, size_t rounded) {
         dl_memory_unlock();
         return block;
     }
-    int crowded = memory.limit > 0 && statistics->in_use + statistics->cached > memory.limit;
+    /* What is too large for the cache is there to stay (the arena of a plan, a table of weights): what the work before it
+     * left cached would stay beside it, unused. */
+    int crowded = statistics->cached > 0
+        && ((int64_t)rounded > memory.cache_limit
+            || (memory.limit > 0 && statistics->in_use + statistics->cached > memory.limit));
     free_block *surplus = crowded ? take_cache() : NULL;
     dl_memory_unlock();
     give_back(surplus);
@@ -169,6 +190,7 @@ void dl_memory_release(void *pointer, size_t bytes) {
     int class = class_of(bytes, &rounded);
     if (charged != NULL) { charged->used -= (int64_t)rounded; }
     free_block *block = pointer;
+    block->bytes = rounded;
     free_block *surplus = NULL;
     dl_memory_lock();
     dl_memory_statistics *statistics = &memory.statistics;

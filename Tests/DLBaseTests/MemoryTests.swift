@@ -1,4 +1,5 @@
 import CDLShims
+import Glibc
 import Testing
 
 @testable import DLBase
@@ -64,6 +65,40 @@ import Testing
             Memory.trim()
             expectInProcess(Memory.statistics.cached == 0, "trimmed")
             Memory.release(again, bytes: 1000)
+        }
+    }
+
+    @Test func largeBlocksGoBackToTheSystem() async {
+        await #expect(processExitsWith: .success) {
+            Memory.cacheLimit = 0
+            let size = 48 << 20
+            let before = residentBytes()
+            var blocks: [UnsafeMutableRawPointer] = []
+            // Something small between the large ones, as a heap would have it.
+            var crumbs: [UnsafeMutableRawPointer] = []
+            for _ in 0..<4 {
+                let block = try Memory.allocate(bytes: size)
+                block.initializeMemory(as: UInt8.self, repeating: 1, count: size)
+                blocks.append(block)
+                crumbs.append(try Memory.allocate(bytes: 100))
+            }
+            expectInProcess(residentBytes() - before >= 4 * size, "touched: \(residentBytes() - before)")
+            for block in blocks.dropFirst() { Memory.release(block, bytes: size) }
+            expectInProcess(residentBytes() - before < size + (8 << 20), "released: \(residentBytes() - before)")
+            blocks[0].initializeMemory(as: UInt8.self, repeating: 2, count: size)
+        }
+    }
+
+    @Test func aBlockTooLargeForTheCacheEmptiesIt() async {
+        await #expect(processExitsWith: .success) {
+            Memory.cacheLimit = 16 << 20
+            for size in [100, 1 << 20, 8 << 20] { Memory.release(try Memory.allocate(bytes: size), bytes: size) }
+            let kept = Memory.statistics.cached
+            expectInProcess(kept >= 9 << 20, "kept: \(kept)")
+            _ = try Memory.allocate(bytes: 12 << 20)
+            expectInProcess(Memory.statistics.cached == kept, "a block that the cache could hold")
+            _ = try Memory.allocate(bytes: 17 << 20)
+            expectInProcess(Memory.statistics.cached == 0, "a block that it could not")
         }
     }
 
@@ -150,4 +185,18 @@ import Testing
         #expect(Memory.describe(bytes: Int.max) == "8.00 EB")
         #expect(Memory.describe(bytes: Int.min) == "-8.00 EB")
     }
+}
+
+/// What the process has in memory now, of which the system knows.
+private func residentBytes() -> Int {
+    var pages = 0
+    if let file = fopen("/proc/self/statm", "r") {
+        var line = [CChar](repeating: 0, count: 128)
+        if fgets(&line, Int32(line.count), file) != nil {
+            let fields = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
+            pages = fields.count > 1 ? Int(fields[1]) ?? 0 : 0
+        }
+        fclose(file)
+    }
+    return pages * sysconf(Int32(_SC_PAGESIZE))
 }

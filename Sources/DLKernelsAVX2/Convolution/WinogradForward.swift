@@ -3,6 +3,9 @@ import CDLKernels
 /// Channels that are summed between two visits to the products: a panel's part of that depth fits the first-level cache.
 let winogradChunk = 128
 
+/// Floats of the input's transform from which on it is stored past the caches, where all of it is made before it is read.
+private let pastCachesFloats = 1_000_000
+
 /// How one problem is computed: forward, or backward to data, which is the forward convolution of dy with the turned kernel.
 struct WinogradPlan {
     let input, output: WinogradGrid
@@ -182,12 +185,15 @@ private func inputTiles(
     _ job: UnsafePointer<WinogradJob>, first: Int, count: Int, to: UnsafeMutablePointer<Float>, at: Int
 ) {
     let plan = job.pointee.plan
+    let pastCaches = lanes == 16 && plan.byPanel && plan.transformedFloats &* plan.blocks >= pastCachesFloats
     if plan.streams == 36 {
         Winograd<6, 4>.inputTiles(
-            job.pointee.x, plan.input, first: first, count: count, zeros: plan.zeros, to: to, plan.block, at: at)
+            job.pointee.x, plan.input, first: first, count: count, zeros: plan.zeros, to: to, plan.block, at: at,
+            pastCaches: pastCaches)
     } else {
         Winograd<4, 2>.inputTiles(
-            job.pointee.x, plan.input, first: first, count: count, zeros: plan.zeros, to: to, plan.block, at: at)
+            job.pointee.x, plan.input, first: first, count: count, zeros: plan.zeros, to: to, plan.block, at: at,
+            pastCaches: pastCaches)
     }
 }
 

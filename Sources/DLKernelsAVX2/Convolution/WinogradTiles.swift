@@ -25,12 +25,14 @@ struct WinogradBlock {
 }
 
 extension Winograd {
-    /// Transforms the I x I inputs of tiles `first` ... to the streams of a block, all channels of them.
+    /// Transforms the I x I inputs of tiles `first` ... to the streams of a block, all channels of them. `pastCaches` is for
+    /// blocks that are read only after more has been made than caches hold.
     static func inputTiles(
         _ x: UnsafePointer<Float>, _ grid: WinogradGrid, first: Int, count: Int, zeros: UnsafePointer<Float>,
-        to: UnsafeMutablePointer<Float>, _ block: WinogradBlock, at: Int
+        to: UnsafeMutablePointer<Float>, _ block: WinogradBlock, at: Int, pastCaches: Bool = false
     ) {
-        tiles(x, grid, first: first, count: count, zeros: zeros, to: to, block, at: at, adjoint: false)
+        tiles(x, grid, first: first, count: count, zeros: zeros, to: to, block, at: at, adjoint: false, pastCaches: pastCaches)
+        if pastCaches { dl_stream_fence() }
     }
 
     /// Transforms O x O gradients of outputs with the adjoint of the output's transform.
@@ -38,13 +40,13 @@ extension Winograd {
         _ dy: UnsafePointer<Float>, _ grid: WinogradGrid, first: Int, count: Int, zeros: UnsafePointer<Float>,
         to: UnsafeMutablePointer<Float>, _ block: WinogradBlock, at: Int
     ) {
-        tiles(dy, grid, first: first, count: count, zeros: zeros, to: to, block, at: at, adjoint: true)
+        tiles(dy, grid, first: first, count: count, zeros: zeros, to: to, block, at: at, adjoint: true, pastCaches: false)
     }
 
     @inline(__always)
     private static func tiles(
         _ x: UnsafePointer<Float>, _ grid: WinogradGrid, first: Int, count: Int, zeros: UnsafePointer<Float>,
-        to: UnsafeMutablePointer<Float>, _ block: WinogradBlock, at: Int, adjoint: Bool
+        to: UnsafeMutablePointer<Float>, _ block: WinogradBlock, at: Int, adjoint: Bool, pastCaches: Bool
     ) {
         let side = adjoint ? O : I
         for i in 0..<count {
@@ -58,7 +60,7 @@ extension Winograd {
             let place = Place(
                 base: x + ((image &* grid.height &+ y0) &* grid.width &+ x0) &* grid.channels,
                 rowStride: grid.width &* grid.channels, columnStride: grid.channels, zeros: zeros,
-                rows: Self.bits(y0, side, grid.height), columns: Self.bits(x0, side, grid.width))
+                rows: Self.bits(y0, side, grid.height), columns: Self.bits(x0, side, grid.width), pastCaches: pastCaches)
             var c = 0
             var target = to + (at &+ i) &* block.width
             while c < grid.channels {
@@ -100,6 +102,8 @@ extension Winograd {
         var zeros: UnsafePointer<Float>
         var rows: Int
         var columns: Int
+        /// The transform is stored past the caches.
+        var pastCaches: Bool
 
         /// `count` lanes, or where that is nil all of them.
         @inline(__always)
@@ -148,7 +152,11 @@ extension Winograd {
         }
         for i in 0..<I {
             let t = input(rows[i])
-            for j in 0..<I { store(t[j], to + (i &* I &+ j) &* stride) }
+            if place.pastCaches {
+                for j in 0..<I { stream(t[j], to + (i &* I &+ j) &* stride) }
+            } else {
+                for j in 0..<I { store(t[j], to + (i &* I &+ j) &* stride) }
+            }
         }
     }
 

@@ -6,6 +6,9 @@ private let ownGradientLimit = 600_000
 /// Floats of transformed input and gradient that lie in memory at a time.
 private let transformedLimit = 8_000_000
 
+/// Floats of a dw from which on it is stored past the caches.
+private let streamedGradient = 500_000
+
 /// dw as the exact adjoint of the forward transforms: with V and D the transforms of x and dy,
 ///
 ///     dw = G^T (sum over tiles of V^T D, stream by stream) G
@@ -205,15 +208,19 @@ private func writeGradient(
     let block = WinogradBlock(tiles: plan.chunk, width: vectors &* lanes, streams: plan.streams)
     let target = to + (q &* plan.chunk &* plan.s.filters &+ panel &* 2 &* lanes)
     let present = plan.s.filters &- panel &* 2 &* lanes
+    let tapStride = plan.s.channels &* plan.s.filters
+    let streamed = lanes == 16 && 9 &* tapStride >= streamedGradient && plan.s.filters % lanes == 0
+        && Int(bitPattern: target) % 64 == 0
     if plan.streams == 36 {
         Winograd<6, 4>.kernelGradient(
             from, block, rows: plan.chunkLength(q), columns: present, to: target, rowStride: plan.s.filters,
-            tapStride: plan.s.channels &* plan.s.filters)
+            tapStride: tapStride, streamed: streamed)
     } else {
         Winograd<4, 2>.kernelGradient(
             from, block, rows: plan.chunkLength(q), columns: present, to: target, rowStride: plan.s.filters,
-            tapStride: plan.s.channels &* plan.s.filters)
+            tapStride: tapStride, streamed: streamed)
     }
+    if streamed { dl_stream_fence() }
 }
 
 private func sumTiles(_ job: UnsafePointer<WinogradWeightsJob>, _ piece: Int) {
@@ -286,22 +293,40 @@ extension Winograd {
     /// Transforms the sums of `rows` channels and `columns` filters, at most a panel, to the nine taps of dw.
     static func kernelGradient(
         _ from: UnsafePointer<Float>, _ block: WinogradBlock, rows: Int, columns: Int, to: UnsafeMutablePointer<Float>,
-        rowStride: Int, tapStride: Int
+        rowStride: Int, tapStride: Int, streamed: Bool
     ) {
         for row in 0..<rows {
             var c = 0
             while c < min(columns, block.width) {
-                kernelGradientVector(
-                    from + (row &* block.width &+ c), block.streamStride, to + (row &* rowStride &+ c), tapStride,
-                    min(lanes, columns &- c))
+                let u = from + (row &* block.width &+ c), target = to + (row &* rowStride &+ c)
+                if streamed {
+                    kernelGradientStreamed(u, block.streamStride, target, tapStride)
+                } else {
+                    kernelGradientStored(u, block.streamStride, target, tapStride, min(lanes, columns &- c))
+                }
                 c &+= lanes
             }
         }
     }
 
     @inline(never)
-    private static func kernelGradientVector(
+    private static func kernelGradientStored(
         _ u: UnsafePointer<Float>, _ stride: Int, _ to: UnsafeMutablePointer<Float>, _ tapStride: Int, _ present: Int
+    ) {
+        kernelGradientVector(u, stride, to, tapStride, present, streamed: false)
+    }
+
+    @inline(never)
+    private static func kernelGradientStreamed(
+        _ u: UnsafePointer<Float>, _ stride: Int, _ to: UnsafeMutablePointer<Float>, _ tapStride: Int
+    ) {
+        kernelGradientVector(u, stride, to, tapStride, lanes, streamed: true)
+    }
+
+    @inline(__always)
+    private static func kernelGradientVector(
+        _ u: UnsafePointer<Float>, _ stride: Int, _ to: UnsafeMutablePointer<Float>, _ tapStride: Int, _ present: Int,
+        streamed: Bool
     ) {
         var t = InlineArray<3, Inputs> { _ in Inputs { _ in Vector(repeating: 0) } }
         for j in 0..<I {
@@ -312,7 +337,10 @@ extension Winograd {
         }
         for i in 0..<3 {
             let out = kernelAdjoint(t[i])
-            for j in 0..<3 { storeFirst(out[j], to + (i &* 3 &+ j) &* tapStride, present) }
+            for j in 0..<3 {
+                let p = to + (i &* 3 &+ j) &* tapStride
+                if streamed { stream(out[j], p) } else { storeFirst(out[j], p, present) }
+            }
         }
     }
 }

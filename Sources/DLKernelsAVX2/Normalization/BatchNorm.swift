@@ -36,12 +36,37 @@ func batchNormKernel(
         plan: plan, x: x, dy: residual ?? x, y: y.unsafelyUnwrapped, scratch: scratch.unsafelyUnwrapped)
     fillScale(work, mean, variance, gamma, epsilon)
     fill(work, 2) { c, k in beta.map { load($0 + c, k) } ?? splat(0) }
+    work.streams = streamable(plan, work.y)
     switch (residual != nil, relu != 0) {
     case (false, false): forPieces(runtime, plan.blocks, &work) { applyPiece($0, Int($1), residual: false, relu: false) }
     case (false, true): forPieces(runtime, plan.blocks, &work) { applyPiece($0, Int($1), residual: false, relu: true) }
     case (true, false): forPieces(runtime, plan.blocks, &work) { applyPiece($0, Int($1), residual: true, relu: false) }
     case (true, true): forPieces(runtime, plan.blocks, &work) { applyPiece($0, Int($1), residual: true, relu: true) }
     }
+}
+
+/// Floats of a result from which on it is stored past the caches: its next reader finds nothing of it there.
+private let streamedFloats = 3_000_000
+
+private func streamable(_ plan: NormPlan, _ result: UnsafeMutablePointer<Float>) -> Bool {
+    lanes == 16 && plan.c % lanes == 0 && Int(bitPattern: result) % 64 == 0 && plan.rows &* plan.c >= streamedFloats
+}
+
+/// Passes over one piece; `store` is told whether to store past the caches, to what `streamable` allows.
+@inline(__always)
+private func forPiece(_ work: NormJob, _ piece: Int, _ body: (_ i: Int, _ k: Int, _ j: Int, _ streams: Bool) -> Void) {
+    let plan = work.plan
+    if work.streams {
+        forColumns(rows: plan.rows(piece), cols: plan.c, width: plan.width) { i, _, j in body(i, lanes, j, true) }
+        dl_stream_fence()
+    } else {
+        forColumns(rows: plan.rows(piece), cols: plan.c, width: plan.width) { i, k, j in body(i, k, j, false) }
+    }
+}
+
+@inline(__always)
+private func put(_ v: Vector, _ p: UnsafeMutablePointer<Float>, _ k: Int, _ streams: Bool) {
+    if streams { stream(v, p) } else { storePart(v, p, k) }
 }
 
 /// Parameter rows 0 and 1: the mean, and gamma over the deviation.
@@ -67,16 +92,18 @@ private func normalized(_ x: Vector, _ work: NormJob, _ j: Int, _ k: Int, scale:
 private func applyPiece(_ argument: UnsafeMutableRawPointer?, _ piece: Int, residual: Bool, relu: Bool) {
     let work = job(argument, NormJob.self)
     let plan = work.plan
+    // Backwards: the end of x was read last.
+    let piece = plan.blocks &- 1 &- piece
     let start = piece &* plan.blockRows &* plan.c
     let x = work.x + start, y = work.y + start, added = work.dy + start
-    @inline(__always) func body(_ i: Int, _ k: Int, _ j: Int) {
+    @inline(__always) func body(_ i: Int, _ k: Int, _ j: Int, _ streams: Bool) {
         var v = normalized(loadPart(x + i, k), work, j, k, scale: 1)
         if residual { v += loadPart(added + i, k) }
         // In this order a NaN stays one.
         if relu { v = maximum(splat(0), v) }
-        storePart(v, y + i, k)
+        put(v, y + i, k, streams)
     }
-    forColumns(rows: plan.rows(piece), cols: plan.c, width: plan.width, body)
+    forPiece(work, piece, body)
 }
 
 /// What the gradient of the normalised values is made of.
@@ -97,6 +124,7 @@ func batchNormGradientKernel(
     work.dy2 = UnsafePointer(a.dy2) ?? dy
     work.output = UnsafePointer(a.y) ?? dy
     work.masked = a.masked ?? work.y
+    work.streams = streamable(plan, work.y) && streamable(plan, work.masked)
     let epsilon = a.epsilon
     fillScale(work, mean, variance, gamma, epsilon)
     fill(work, 2) { c, k in beta.map { load($0 + c, k) } ?? splat(0) }
@@ -133,19 +161,20 @@ func batchNormGradientKernel(
 private func gradientPiece(_ argument: UnsafeMutableRawPointer?, _ piece: Int, masks: Bool) {
     let work = job(argument, NormJob.self)
     let plan = work.plan
+    let piece = plan.blocks &- 1 &- piece
     let start = piece &* plan.blockRows &* plan.c
     let x = work.x + start, dy = work.dy + start, dx = work.y + start
     let mean = work.parameter(0), scale = work.parameter(1), base = work.parameter(3), slope = work.parameter(4)
-    @inline(__always) func body(_ i: Int, _ k: Int, _ j: Int) {
+    @inline(__always) func body(_ i: Int, _ k: Int, _ j: Int, _ streams: Bool) {
         let d = loadPart(x + i, k) - loadPart(mean + j, k)
         var up = loadPart(dy + i, k)
         if masks {
             up = keep(up, where: fma(d, loadPart(scale + j, k), loadPart(work.parameter(2) + j, k)))
         }
         let g = (up - loadPart(base + j, k)) - d * loadPart(slope + j, k)
-        storePart(g * loadPart(scale + j, k), dx + i, k)
+        put(g * loadPart(scale + j, k), dx + i, k, streams)
     }
-    forColumns(rows: plan.rows(piece), cols: plan.c, width: plan.width, body)
+    forPiece(work, piece, body)
 }
 
 /// dgamma and dbeta of one block of rows.
@@ -167,13 +196,14 @@ private func gradientSums(_ argument: UnsafeMutableRawPointer?, _ block: Int, _ 
         case .maskedByOutput, .sumMaskedByOutput:
             if upstream == .sumMaskedByOutput { g += loadPart(dy2 + i, k) }
             g = keep(g, where: loadPart(output + i, k))
-            storePart(g, masked + i, k)
+            put(g, masked + i, k, work.streams)
         }
         return (g * (d * loadPart(inverse + j, k)), g)
     }
     sumColumnPairs(
         rows: plan.rows(block), cols: plan.c, width: plan.width, first: work.result(0, block),
         second: work.result(1, block), value: slope)
+    if work.streams { dl_stream_fence() }
 }
 
 /// `v` where `sign` is positive, else 0.

@@ -44,6 +44,8 @@ struct NormJob {
     var dy2: UnsafePointer<Float>
     var output: UnsafePointer<Float>
     var masked: UnsafeMutablePointer<Float>
+    /// y is stored past the caches.
+    var streams = false
 
     @inline(__always)
     init(
