@@ -98,6 +98,8 @@ struct WinogradTests {
         "conv2d n2 ih13 iw13 ic150 oc70 kh3 kw3 s1 p1", "conv2d n1 ih30 iw31 ic24 oc9 kh3 kw3 s1 p1",
         "conv2d n2 ih14 iw14 ic40 oc130 kh3 kw3 s1 p1", "conv2d n1 ih6 iw6 ic300 oc48 kh3 kw3 s1 p3",
         "conv2d n5 ih28 iw28 ic9 oc400 kh3 kw3 s1 p0", "conv2d n1 ih60 iw50 ic8 oc40 kh3 kw3 s1 p1",
+        // Transforms and a gradient that are stored past the caches.
+        "conv2d n8 ih7 iw7 ic912 oc36 kh3 kw3 s1 p1", "conv2d n1 ih7 iw7 ic1760 oc32 kh3 kw3 s1 p1",
     ]
 
     @Test("Close to float64, the same bits for 1, 2 and 3 threads", arguments: testedLevels, WinogradVariant.all)
