@@ -26,6 +26,8 @@ struct dl_jpeg_reader {
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     size_t count;
+    void *(*alloc_large)(j_common_ptr jpeg, int pool, size_t size);
+    JSAMPARRAY (*alloc_sarray)(j_common_ptr jpeg, int pool, JDIMENSION width, JDIMENSION rows);
     /* The file is over; an end marker of our own stands there. */
     int has_ended;
     int has_head;
@@ -110,6 +112,25 @@ static void count_scans(j_common_ptr common)
     if (jpeg->input_scan_number > MOST_SCANS) stop(jpeg->client_data, DL_PICTURE_DAMAGED, "it has more than 100 scans");
 }
 
+/* Damaged files make the library show samples that it never wrote; those are 0, not what memory held before. */
+static void *large_zeros(j_common_ptr jpeg, int pool, size_t size)
+{
+    dl_jpeg_reader *reader = jpeg->client_data;
+    void *memory = reader->alloc_large(jpeg, pool, size);
+    memset(memory, 0, size);
+    return memory;
+}
+
+static JSAMPARRAY sample_zeros(j_common_ptr jpeg, int pool, JDIMENSION width, JDIMENSION rows)
+{
+    dl_jpeg_reader *reader = jpeg->client_data;
+    /* Vectors reach beyond the end of a row. */
+    JDIMENSION wide = (width + 63) / 64 * 64, row;
+    JSAMPARRAY samples = reader->alloc_sarray(jpeg, pool, wide, rows);
+    for (row = 0; row < rows; row++) memset(samples[row], 0, wide * sizeof(JSAMPLE));
+    return samples;
+}
+
 static void check_size(dl_jpeg_reader *reader, int64_t pixels)
 {
     struct jpeg_decompress_struct *jpeg = &reader->jpeg;
@@ -184,6 +205,10 @@ int32_t dl_jpeg_open(
     }
     jpeg_create_decompress(&reader->jpeg);
     reader->jpeg.client_data = reader;
+    reader->alloc_large = reader->jpeg.mem->alloc_large;
+    reader->alloc_sarray = reader->jpeg.mem->alloc_sarray;
+    reader->jpeg.mem->alloc_large = large_zeros;
+    reader->jpeg.mem->alloc_sarray = sample_zeros;
     reader->jpeg.src = &reader->source;
     reader->jpeg.progress = &reader->progress;
     jpeg_read_header(&reader->jpeg, TRUE);
