@@ -158,6 +158,7 @@ function cases_of.train(path, batch, optimizer, _, folder)
       end
     end
     collectgarbage()
+    dl.trim_memory()
     return norms
   end
 

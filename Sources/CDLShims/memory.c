@@ -5,6 +5,9 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sys/mman.h>
 
 enum {
@@ -226,6 +229,10 @@ void dl_memory_trim(void) {
     free_block *all = take_cache();
     dl_memory_unlock();
     give_back(all);
+    /* The heap keeps what is freed inside it until it is told. */
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 int64_t dl_memory_cache_limit(void) {
