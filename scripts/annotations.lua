@@ -78,7 +78,8 @@ local places = {
   fit = { methods = "Model" }, losses = {}, metrics = { methods = "Metric" },
   optimizers = { ["class.methods"] = "Optimizer", ["class.getters"] = "Optimizer" },
   callbacks = { extra = "callbacks" }, utils = { utils = "utils" }, random = { random = "random" },
-  config = { config = "config" }, saving = { saving = "saving" }, plot = { plot = "utils" }, datasets = {}, data = {},
+  config = { config = "config" }, saving = { saving = "saving" }, plot = { plot = "utils" },
+  pictures = { pictures = "utils" }, folders = { folders = "utils" }, datasets = {}, data = {},
 }
 
 local written = {}

@@ -19,8 +19,8 @@ local function channels_first(owner, format)
   return format == "channels_first"
 end
 
---- Height and width out of a number or a list of two.
-function pictures.size(owner, name, given)
+-- Height and width out of a number or a list of two.
+local function read_size(owner, name, given)
   local list = type(given) == "number" and { given, given } or given
   local sizes = {}
   for place = 1, 2 do
@@ -33,6 +33,7 @@ function pictures.size(owner, name, given)
   end
   return sizes
 end
+pictures.size = read_size
 
 -- ---- Reading -----------------------------------------------------------------------------------------------------
 
@@ -55,7 +56,7 @@ function pictures.load_img(path, options)
     color_mode = options.color_mode, interpolation = options.interpolation, keep_aspect_ratio = options.keep_aspect_ratio,
   }
   if options.target_size then
-    form.target_size = core.array(pictures.size("load_img", "target_size", options.target_size))
+    form.target_size = core.array(read_size("load_img", "target_size", options.target_size))
   end
   if options.bytes then return core.image_decode(options.bytes, form) end
   return core.image_load(path, form)
@@ -137,7 +138,7 @@ function pictures.smart_resize(x, size, options)
   if #shape ~= 3 and #shape ~= 4 then
     fail("SHAPE", ("smart_resize takes (height, width, channels) or a batch of them. Received: %s"):format(tostring(shape)))
   end
-  local sizes = pictures.size("smart_resize", "size", size)
+  local sizes = read_size("smart_resize", "size", size)
   local first = channels_first("smart_resize", options.data_format or "channels_last")
   return (core.apply("resize", { x }, {
     size = core.array(sizes), interpolation = options.interpolation or "bilinear", crop_to_aspect_ratio = true,
