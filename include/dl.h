@@ -495,8 +495,9 @@ DL_API DL_NODISCARD dl_status dl_fit_create(
     dl_fit **out, dl_model *model, const dl_data *data, const dl_fit_options *options);
 /* Works until the next event. After DL_EVENT_TRAIN_END, event->kind is 0. */
 DL_API DL_NODISCARD dl_status dl_fit_next(dl_event *event, dl_fit *fit);
-/* For data that do not fit into memory: the step that follows DL_EVENT_BATCH_BEGIN takes these samples, all of them, as its
- * batch, instead of some of those the run was made with. DL_ERROR_STATE: the last event was another one. */
+/* For data that do not fit into memory. After DL_EVENT_BATCH_BEGIN: the step that follows takes these samples, all of them, as
+ * its batch, instead of some of those the run was made with. After DL_EVENT_TEST_BEGIN, as often as wanted: one batch more to
+ * validate with, instead of the run's own validation data. DL_ERROR_STATE: the last event was another one. */
 DL_API DL_NODISCARD dl_status dl_fit_feed(dl_fit *fit, const dl_data *data);
 /* Training ends after the current batch, in good order. */
 DL_API DL_NODISCARD dl_status dl_fit_stop(dl_fit *fit);
@@ -511,6 +512,10 @@ DL_API DL_NODISCARD dl_status dl_model_metrics_names(char **names, const dl_mode
  * batch_size 0: 32. */
 DL_API DL_NODISCARD dl_status dl_model_evaluate(
     double *values, int32_t capacity, int32_t *count, dl_model *model, const dl_data *data, int32_t batch_size);
+/* The same batch by batch, for data that do not fit into memory: the first call, with is_first 1, begins anew, each further
+ * one goes on. values: of all batches so far. */
+DL_API DL_NODISCARD dl_status dl_model_evaluate_batch(
+    double *values, int32_t capacity, int32_t *count, dl_model *model, const dl_data *data, int32_t is_first);
 /* One training step on one batch, and what it gave. class_weight may be NULL. */
 DL_API DL_NODISCARD dl_status dl_model_train_on_batch(
     double *values, int32_t capacity, int32_t *count, dl_model *model, const dl_data *data, const double *class_weight,

@@ -252,6 +252,18 @@ public func dl_model_evaluate(
     }
 }
 
+@implementation @_cdecl("dl_model_evaluate_batch")
+public func dl_model_evaluate_batch(
+    _ values: UnsafeMutablePointer<Double>?, _ capacity: Int32, _ count: UnsafeMutablePointer<Int32>?,
+    _ handle: OpaquePointer?, _ data: UnsafePointer<dl_data>?, _ is_first: Int32
+) -> dl_status {
+    count?.pointee = 0
+    return perform {
+        let results = try model(handle).evaluate(further: trainingData(data, "data"), isFirst: is_first != 0)
+        try give(results.values, values, capacity, count)
+    }
+}
+
 @implementation @_cdecl("dl_model_train_on_batch")
 public func dl_model_train_on_batch(
     _ values: UnsafeMutablePointer<Double>?, _ capacity: Int32, _ count: UnsafeMutablePointer<Int32>?,

@@ -105,6 +105,26 @@ static void refusals(void)
     dl_tensor_release(image);
 }
 
+/* By batches as in one. */
+static void evaluated(dl_model *model, dl_tensor **half, dl_tensor **target, dl_tensor *x, dl_tensor *y)
+{
+    dl_data data = DL_DATA_INIT;
+    double by_batch[8] = {0}, whole[8] = {0};
+    int32_t count = 0, i, part;
+    data.x_count = data.y_count = 1;
+    data.x = &x;
+    data.y = &y;
+    OK(dl_model_evaluate(whole, 8, &count, model, &data, 8));
+    for (part = 0; part < 3; part++) {
+        /* The second half alone, then both. */
+        data.x = &half[part == 0 ? 1 : part - 1];
+        data.y = &target[part == 0 ? 1 : part - 1];
+        OK(dl_model_evaluate_batch(by_batch, 8, &count, model, &data, part < 2));
+    }
+    CHECK(count > 0);
+    for (i = 0; i < count; i++) CHECK(by_batch[i] == whole[i] || (by_batch[i] - whole[i]) * (by_batch[i] - whole[i]) < 1e-12);
+}
+
 /* Two batches in turn, fed, do what they do as one tensor each. */
 static void feeding(void)
 {
@@ -159,6 +179,7 @@ static void feeding(void)
     CHECK(fed == 4);
     CHECK(same_weights(model, other));
     dl_fit_release(fit);
+    evaluated(model, half, target, x, y);
     dl_model_release(model);
     dl_model_release(other);
     dl_tensor_release(x);

@@ -58,6 +58,7 @@ test("fit takes data sets by batches, and gives what the same tensors give", fun
   equal({ set.begun, set.ended }, { 3, 3 })
   equal(set.calls, { 1, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4 })
   near(a:evaluate(other).loss, b:evaluate(x, y).loss, 1e-6)
+  near(a:evaluate(other).mae, b:evaluate(x, y, { batch_size = 8 }).mae, 1e-6)
   near(a:predict(other):totable(), b:predict(x):totable(), 1e-6)
   local steps = 0
   for step in a:fit_iter{ x = set, epochs = 2 } do steps = step end
@@ -75,6 +76,17 @@ test("shuffled, the batches come in another order each epoch; with fewer steps a
   set = Points{}
   line():fit(set, { epochs = 3, steps_per_epoch = 3, verbose = 0, shuffle = false })
   equal(set.calls, { 1, 1, 2, 3, 4, 1, 2, 3, 4, 1 })
+end)
+
+test("validation by batches is seen by callbacks, and lasts as many steps as asked for", function()
+  local set, held = Points{ count = 2 }, Points{ count = 5 }
+  local history = line():fit(set, { epochs = 4, verbose = 0, validation_data = held, validation_steps = 2,
+    callbacks = { dl.callbacks.EarlyStopping{ monitor = "val_loss", min_delta = 1e9, patience = 1 } } })
+  equal(held.calls, { 1, 1, 2, 1, 2 })
+  equal(#history.val_loss, 2)
+  local begun = 0
+  for _ in line():fit_iter(set, { epochs = 2, validation_data = held }) do begun = begun + 1 end
+  equal(begun, 4)
 end)
 
 test("maps, loops, callbacks, class weights", function()
@@ -119,6 +131,8 @@ test("data sets that are wrong", function()
   local Broken = utils.PyDataset:extend("Broken", { num_batches = function() return 2 end, get = function() error "no disk" end })
   raises({ "no disk" }, line().fit, line(), Broken(), { verbose = 0 })
   raises({ "dl[E_ARGUMENT]", "batch_size" }, line().fit, line(), Points{}, { batch_size = 4 })
+  raises({ "dl[E_ARGUMENT]", "batch_size" }, line().evaluate, line(), { x = Points{}, batch_size = 4 })
+  raises({ "dl[E_ARGUMENT]", "its own y" }, line().evaluate, line(), Points{}, dl.ones(4, 1))
   raises({ "dl[E_ARGUMENT]", "'y'" }, line().fit, line(), { x = Points{}, y = dl.ones(4, 1) })
 end)
 

@@ -85,6 +85,8 @@ package final class FitSession: TrainingControl {
     package private(set) var batch: Batch?
     /// What the caller gave for the next step.
     private var fed: Batch?
+    /// What the batches that the caller gave for validation have come to.
+    private var tested: Logs?
     private var stopping = false
     /// The step within an epoch that a restored run goes on with.
     private var resumedStep: Int?
@@ -118,9 +120,16 @@ package final class FitSession: TrainingControl {
 
     package func stop() { stopping = true }
 
-    /// The next step takes these samples, all of them, instead of a batch of the run's own.
+    /// The next step takes these samples, all of them, instead of a batch of the run's own; after the beginning of a test they
+    /// are one batch more to validate with instead.
     package func feed(_ data: TrainingData) throws {
-        guard state == .step else { throw DLError(.state, "[fit] a batch is fed after the event \"batch begin\"") }
+        if state == .validateEnd {
+            tested = try model.evaluate(further: data, isFirst: tested == nil, for: "fit")
+            return
+        }
+        guard state == .step else {
+            throw DLError(.state, "[fit] a batch is fed after the event \"batch begin\" or \"test begin\"")
+        }
         var data = try data.checked("fit", model, needsTargets: model.ownStep(.train) == nil)
         if let weights = options.classWeights {
             data = try data.weighted(byClass: weights, labelBase: compilation?.options.labelBase ?? 0)
@@ -189,9 +198,10 @@ package final class FitSession: TrainingControl {
             return event(.testBegin)
         case .validateEnd:
             if let validation {
-                let results = try model.evaluation(
+                let results = try tested ?? model.evaluation(
                     validation, batchSize: options.validationBatchSize ?? options.batchSize, steps: options.validationSteps)
                 for (name, value) in zip(results.names, results.values) { logs["val_" + name] = value }
+                tested = nil
             }
             state = .epochEnd
             return event(.testEnd)

@@ -29,6 +29,17 @@ extension Model {
         return logs
     }
 
+    /// One batch more of an evaluation, which begins with the first one; what all batches so far have given.
+    package func evaluate(further batch: TrainingData, isFirst: Bool, for method: String = "evaluate") throws -> Logs {
+        let isOwn = ownStep(.test) != nil
+        if !isOwn { _ = try requireCompilation(method) }
+        let data = try batch.checked(method, self, needsTargets: !isOwn)
+        if isFirst { try resetMetrics() }
+        let results = try logs(.test, Batch(x: data.x, y: data.y, weights: data.weights), method)
+        latestNames = results.names
+        return results
+    }
+
     /// One training step on one batch, and its own loss and metrics.
     package func trainOnBatch(_ data: TrainingData, classWeights: [Double]? = nil) throws -> [Double] {
         try stepOnBatch(.train, data, classWeights, "train_on_batch")

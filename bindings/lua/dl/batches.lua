@@ -131,17 +131,12 @@ local function batch(model, set, index)
   return core.use("training").data(model, x, y, weights)
 end
 
---- All batches put together; `model` names the parts, where there is one.
-function batches.whole(set, model)
+--- All batches put together.
+function batches.whole(set)
   local parts = {}
   for index = 1, batches.count(set) do
-    local data
-    if model then
-      data = batch(model, set, index)
-    else
-      local x, y, weights = set:get(index)
-      data = { x = listed(x), y = listed(y), sample_weight = listed(weights) }
-    end
+    local x, y, weights = set:get(index)
+    local data = { x = listed(x), y = listed(y), sample_weight = listed(weights) }
     for name, list in pairs(data) do
       parts[name] = parts[name] or {}
       for place, t in ipairs(list) do
@@ -164,6 +159,20 @@ function batches.whole(set, model)
     end
   end
   return whole
+end
+
+--- Loss and metrics over all batches.
+function batches.evaluated(set, model)
+  local values
+  for index = 1, batches.count(set) do values = core.evaluate_batch(model, batch(model, set, index), index == 1) end
+  return values
+end
+
+--- For fit: a batch to begin a run with, and a function that feeds it all of them.
+function batches.validation(set, model, steps)
+  return batch(model, set, 1), function(run)
+    for index = 1, math.min(batches.count(set), steps or math.maxinteger) do core.fit_feed(run, batch(model, set, index)) end
+  end
 end
 
 --- A model's outputs for all batches, one tensor for each output.

@@ -137,14 +137,15 @@ local function begin(model, name, x, y, options)
     class_weight = training.class_weight(model, options.class_weight, options.label_base or 1),
     callbacks = #own > 0 and core.encode(core.array(own)) or nil,
   }
+  local validate
   if batches.is(options.validation_data) then
-    form.validation_data = batches.whole(options.validation_data, model)
+    form.validation_data, validate = batches.validation(options.validation_data, model, options.validation_steps)
   elseif options.validation_data then
     form.validation_data = training.pair(model, options.validation_data, "validation_data")
   end
   if options.seed then core.seed(options.seed) end
   local run = core.fit(model, feed and feed.data or training.data(model, x, y, options.sample_weight), form)
-  return run, functions, level_of(options.verbose), feed
+  return run, functions, level_of(options.verbose), feed, validate
 end
 
 -- Calls the functions of an event. "stop" from any of them ends training after the current batch.
@@ -163,7 +164,7 @@ end
 
 --- Trains: model:fit(x, y, { epochs = 5, batch_size = 32 }) or model:fit{ x = x, y = y, ... }. Returns the history.
 function methods.fit(model, x, y, options)
-  local run <close>, functions, level, feed = begin(model, "fit", x, y, options)
+  local run <close>, functions, level, feed, validate = begin(model, "fit", x, y, options)
   local printer = level > 0 and progress.new(level) or nil
   local taken = 0
   local function logs() return (core.fit_logs(run)) end
@@ -189,6 +190,7 @@ function methods.fit(model, x, y, options)
       if feed then feed.epoch_end() end
       call(functions.on_epoch_end, run, epoch, values, model)
     else
+      if validate and event == "test_begin" then validate(run) end
       call(functions["on_" .. event], run, logs(), model)
     end
   end
@@ -202,7 +204,7 @@ end
 --- for step, logs, epoch in model:fit_iter{ x = x, y = y, epochs = 2 } do: one round for each batch, steps from 1 through
 -- all epochs. Leaving the loop ends training.
 function methods.fit_iter(model, x, y, options)
-  local run, functions, _, feed = begin(model, "fit_iter", x, y, options)
+  local run, functions, _, feed, validate = begin(model, "fit_iter", x, y, options)
   local count = 0
   local function advance()
     while true do
@@ -220,6 +222,7 @@ function methods.fit_iter(model, x, y, options)
         if feed then core.fit_feed(run, feed.next()) end
         call(functions.on_batch_begin, run, step, {}, model)
       else
+        if validate and event == "test_begin" then validate(run) end
         call(functions["on_" .. event], run, (core.fit_logs(run)), model)
       end
     end

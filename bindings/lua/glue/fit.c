@@ -97,14 +97,14 @@ static int core_fit_logs(lua_State *L)
     return 2;
 }
 
-/* fit_feed(fit, data): the batch of the next step */
+/* fit_feed(fit, data): the batch of the next step, or one more to validate with */
 static int core_fit_feed(lua_State *L)
 {
     dl_data data;
     dl_fit *fit = glue_check(L, 1, GLUE_FIT)->handle;
     luaL_checkstack(L, 40, NULL);
     glue_read_data(L, 2, &data);
-    GLUE_TRY(L, dl_fit_feed(fit, &data));
+    GLUE_ONCE(L, dl_fit_feed(fit, &data));
     return 0;
 }
 

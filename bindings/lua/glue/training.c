@@ -141,6 +141,18 @@ static int core_evaluate(lua_State *L)
     return push_values(L, values, count);
 }
 
+/* evaluate_batch(model, data, whether it is the first) -> list of values of all batches so far */
+static int core_evaluate_batch(lua_State *L)
+{
+    dl_data data;
+    double values[MOST_VALUES];
+    dl_model *model = glue_model(L, 1);
+    int32_t count = 0, is_first = lua_toboolean(L, 3);
+    glue_read_data(L, 2, &data);
+    GLUE_ONCE(L, dl_model_evaluate_batch(values, MOST_VALUES, &count, model, &data, is_first));
+    return push_values(L, values, count);
+}
+
 /* train_on_batch(model, data with class_weight) -> list of values */
 static int core_train_on_batch(lua_State *L)
 {
@@ -182,6 +194,7 @@ void glue_open_training(lua_State *L)
     static const luaL_Reg functions[] = {{"compile", core_compile},
                                          {"metrics_names", core_metrics_names},
                                          {"evaluate", core_evaluate},
+                                         {"evaluate_batch", core_evaluate_batch},
                                          {"train_on_batch", core_train_on_batch},
                                          {"test_on_batch", core_test_on_batch},
                                          {"predict", core_predict},
