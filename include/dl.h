@@ -250,6 +250,34 @@ DL_API DL_NODISCARD dl_status dl_tape_gradient(
     dl_tensor **gradients, dl_tape *tape, dl_tensor *target, dl_tensor *const *sources, int32_t count);
 DL_API void dl_tape_release(dl_tape *tape);
 
+/* A function with a gradient of its own. Handles handed in are borrowed for the call. */
+typedef struct dl_custom_gradient_callbacks {
+    int32_t version; /* 1 */
+    int32_t reserved;
+    /* Applies operations; stores new references in outputs (room for `capacity`) and their number in `count`. What it
+     * leaves in *context (NULL before) is for `backward`. Must not be NULL. */
+    int32_t (*forward)(
+        dl_tensor **outputs, int32_t capacity, int32_t *count, void **context, dl_tensor *const *inputs,
+        int32_t input_count, void *payload);
+    /* For each of the inputs, in order, a new reference to the gradient, or NULL for none; upstream: the gradient of the
+     * target for each output. Made of operations too, so that it can be differentiated. Must not be NULL. */
+    int32_t (*backward)(
+        dl_tensor **gradients, int32_t input_count, dl_tensor *const *upstream, int32_t output_count, void *context,
+        void *payload);
+    /* Called once for each context that `forward` left, when no gradient can be asked for any more. May be NULL. */
+    void (*destroy_context)(void *context, void *payload);
+    void (*destroy)(void *payload);
+} dl_custom_gradient_callbacks;
+
+/* Applies such a function: `forward` computes, and live tapes remember `backward` in place of what it did. On symbolic
+ * tensors of a model it becomes part of the model, which calls `forward` whenever it runs; such a model can be trained,
+ * but not be loaded again. name (may be NULL) is what messages call it. outputs: room for `capacity` tensors, each a new
+ * reference; release with dl_tensor_release.
+ * DL_ERROR_ARGUMENT: also where the function uses a watched tensor that is none of its inputs. */
+DL_API DL_NODISCARD dl_status dl_custom_gradient(
+    dl_tensor **outputs, int32_t capacity, int32_t *count, const char *name, dl_tensor *const *inputs,
+    int32_t input_count, const dl_custom_gradient_callbacks *callbacks, void *payload);
+
 /* ---- Layers ------------------------------------------------------------------------------------------------------ */
 
 /* A layer by its Keras class name and a JSON object of arguments: dl_layer_create(&l, "Dense", "{\"units\": 10}").

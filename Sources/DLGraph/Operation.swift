@@ -35,6 +35,9 @@ package protocol Operation: Sendable {
     /// Gradients for the inputs, written as operations on values; nil where an input has none.
     func gradient(_ context: GradientContext) throws -> [Value?]
 
+    /// False where no gradient ever goes through, whatever the inputs are.
+    var passesGradients: Bool { get }
+
     /// The operation only gives its input another shape: the output is the same memory and no kernel runs.
     var isView: Bool { get }
 
@@ -48,6 +51,7 @@ package protocol Operation: Sendable {
 extension Operation {
     package var attributes: JSON { [:] }
     package var isView: Bool { false }
+    package var passesGradients: Bool { true }
     package func composed(_ inputs: [Value]) throws -> [Value]? { nil }
     package func annotate(_ outputs: [Value], inputs: [Value]) {}
 

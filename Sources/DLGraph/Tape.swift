@@ -41,7 +41,7 @@ package final class Tape: @unchecked Sendable {
         return true
     }
 
-    func note(_ operation: any Operation, _ inputs: [Value], _ outputs: [Value]) {
+    package func note(_ operation: any Operation, _ inputs: [Value], _ outputs: [Value]) {
         var matters = false
         for input in inputs where isTracked(input) { matters = true }
         guard matters else { return }
@@ -51,6 +51,29 @@ package final class Tape: @unchecked Sendable {
                 operation: operation, inputs: inputs, outputs: outputs, label: ThreadContext.current.recording?.label ?? "",
                 versions: (inputs + outputs).map(Tape.version)))
         for output in outputs where output.type.isFloatingPoint { tracked.insert(output.key) }
+    }
+
+    /// How much the tape remembers, for asking later what has been added since.
+    package var recordCount: Int { records.count }
+
+    /// A value that outputs depend on through what was remembered since `start`, that is watched, and that is neither one of
+    /// the arguments nor made of them; nil where there is none.
+    package func captured(since start: Int, by outputs: [Value], arguments: [Value]) -> Value? {
+        let given = Set(arguments.map(\.key))
+        let range = records[Swift.min(start, records.count)...]
+        let made = Set(range.flatMap { $0.outputs.map(\.key) })
+        if let output = outputs.first(where: { !given.contains($0.key) && !made.contains($0.key) && isTracked($0) }) {
+            return output
+        }
+        var wanted = Set(outputs.map(\.key))
+        for record in range.reversed()
+        where record.operation.passesGradients && record.outputs.contains(where: { wanted.contains($0.key) }) {
+            for input in record.inputs where !given.contains(input.key) && isTracked(input) {
+                guard made.contains(input.key) else { return input }
+                wanted.insert(input.key)
+            }
+        }
+        return nil
     }
 
     private static func version(_ value: Value) -> Int {

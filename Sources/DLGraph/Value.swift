@@ -67,6 +67,20 @@ package final class Value: @unchecked Sendable {
         return origin.map { ObjectIdentifier($0) } ?? ObjectIdentifier(self)
     }
 
+    /// The variable that this is or whose contents it is.
+    package var sourceVariable: Variable? {
+        if case .variable(let variable) = kind { return variable }
+        return origin
+    }
+
+    /// The same contents as a value that tapes know nothing of.
+    package func renamed() -> Value {
+        let contents = snapshot
+        let result = Value(contents.kind, contents.spec)
+        result.mask = mask
+        return result
+    }
+
     /// What a variable holds at this moment; other values are that already. A gradient computed after the variable has
     /// changed needs the contents that the forward computation saw.
     var snapshot: Value {

@@ -3,4 +3,4 @@ package let operationTable: [OperationEntry] = mathOperations + networkOperation
     + recurrentOperations
     + spatialOperations
     + UpdateRules.operations
-    + [OperationEntry(ThresholdCounts.self)]
+    + [OperationEntry(ThresholdCounts.self), dotProductAttentionEntry]

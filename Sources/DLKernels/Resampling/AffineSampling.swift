@@ -4,16 +4,28 @@ import DLBase
 /// Pictures [n, height, width, channels] seen through an affine map of their own: the element at (x, y) of the result is
 /// that at (a0 x + a1 y + a2, b0 x + b1 y + b2). A map has eight numbers, of which the first six are used.
 package struct AffineSampling: Sendable {
+    /// What says where the elements come from.
+    package enum View: Sendable {
+        case affine
+        /// Both coordinates are divided by c0 x + c1 y + 1, c the last two of the eight numbers.
+        case perspective
+        /// In place of a map, [n, height, width, 2]: row and column for each element.
+        case places
+    }
+
     package let n: Int, height: Int, width: Int, channels: Int
     package let isLinear: Bool
     package let border: BorderMode
     package let fill: Double
     /// Whether there is one map for all pictures.
     package let isShared: Bool
+    package let view: View
 
     package init(
-        n: Int, height: Int, width: Int, channels: Int, isLinear: Bool, border: BorderMode, fill: Double, isShared: Bool
+        n: Int, height: Int, width: Int, channels: Int, isLinear: Bool, border: BorderMode, fill: Double, isShared: Bool,
+        view: View = .affine
     ) {
+        self.view = view
         self.n = n
         self.height = height
         self.width = width
@@ -31,10 +43,20 @@ package struct AffineSampling: Sendable {
     }
 
     @inline(__always)
-    private func taps(_ map: SIMD8<Double>, _ x: Int, _ y: Int) -> Taps {
-        let (px, py) = (Double(x), Double(y))
-        let (column, right) = BorderMode.split(map[0] * px + map[1] * py + map[2], isLinear: isLinear)
-        let (row, down) = BorderMode.split(map[3] * px + map[4] * py + map[5], isLinear: isLinear)
+    private func taps<T: BinaryFloatingPoint>(
+        _ map: SIMD8<Double>, _ table: UnsafePointer<T>, _ image: Int, _ x: Int, _ y: Int
+    ) -> Taps {
+        var place: SIMD2<Double>
+        if view == .places {
+            let at = table + ((image &* height &+ y) &* width &+ x) &* 2
+            place = SIMD2(Double(at[1]), Double(at[0]))
+        } else {
+            let (px, py) = (Double(x), Double(y))
+            place = SIMD2(map[0] * px + map[1] * py + map[2], map[3] * px + map[4] * py + map[5])
+            if view == .perspective { place /= map[6] * px + map[7] * py + 1 }
+        }
+        let (column, right) = BorderMode.split(place.x, isLinear: isLinear)
+        let (row, down) = BorderMode.split(place.y, isLinear: isLinear)
         let (top, left) = (border.position(row, height), border.position(column, width))
         guard isLinear else {
             let offset = top < 0 || left < 0 ? -1 : (top &* width &+ left) &* channels
@@ -51,9 +73,11 @@ package struct AffineSampling: Sendable {
 
     @inline(__always)
     private func map<T: BinaryFloatingPoint>(_ maps: UnsafePointer<T>, _ image: Int) -> SIMD8<Double> {
+        guard view != .places else { return SIMD8(repeating: 0) }
         let from = maps + (isShared ? 0 : image &* 8)
         return SIMD8(
-            Double(from[0]), Double(from[1]), Double(from[2]), Double(from[3]), Double(from[4]), Double(from[5]), 0, 0)
+            Double(from[0]), Double(from[1]), Double(from[2]), Double(from[3]), Double(from[4]), Double(from[5]),
+            Double(from[6]), Double(from[7]))
     }
 
     package func callAsFunction(
@@ -93,7 +117,7 @@ package struct AffineSampling: Sendable {
                 let from = source + image &* height &* rowLength
                 var to = target + row &* rowLength
                 for column in 0..<width {
-                    let taps = taps(numbers, column, line)
+                    let taps = taps(numbers, table, image, column, line)
                     if !isLinear {
                         let offset = taps.offsets[0]
                         for c in 0..<channels { to[c] = offset < 0 ? outside : from[offset &+ c] }
@@ -128,7 +152,7 @@ package struct AffineSampling: Sendable {
                 to.update(repeating: 0, count: size)
                 for line in 0..<height {
                     for column in 0..<width {
-                        let taps = taps(numbers, column, line)
+                        let taps = taps(numbers, table, image, column, line)
                         for tap in 0..<(isLinear ? 4 : 1) where taps.offsets[tap] >= 0 {
                             let weight = T(taps.weights[tap])
                             let place = to + taps.offsets[tap]

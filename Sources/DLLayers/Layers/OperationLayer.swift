@@ -20,6 +20,11 @@ package final class OperationLayer: Layer {
             Argument("attributes", .any, .null, "Its attributes."),
         ]
     ) { arguments in
+        if arguments.string("operation") == CustomGradient.operationName {
+            throw DLError(
+                .unsupported, "[OperationLayer] a function with a gradient of its own cannot be made from a file or JSON; build the "
+                    + "model with the function, and load its weights. Received: '\(CustomGradient.operationName)'")
+        }
         let operation = try Operations.registry.declaration(arguments.string("operation"))
             .make(config: arguments["attributes"])
         return OperationLayer(operation, arguments)

@@ -58,6 +58,7 @@ struct StopGradientOperation: DeclaredOperation {
 
     static let samples = [OperationSample(.uniform([3, 4]), differentiable: false)]
 
+    var passesGradients: Bool { false }
     var isView: Bool { true }
 
     func outputs(for inputs: [TensorSpec]) throws -> [TensorSpec] {

@@ -1,3 +1,4 @@
+import CDLKernels
 import DLBase
 import DLGraph
 import DLTensor
@@ -185,6 +186,22 @@ struct CreationOperation: Operation {
                 Argument("endpoint", .bool, true, "Whether the last is among them."), dtype,
             ], [["start": 0, "stop": 1, "num": 5], ["start": 0, "stop": 1, "num": 4, "endpoint": false]], linspace),
         entry(
+            "logspace", "Powers of a base, their exponents at equal distances between two.",
+            [
+                Argument("start", number, nil, "The first exponent."), Argument("stop", number, nil, "The last exponent."),
+                Argument("num", .int(0...Int(Int32.max)), 50, "How many."),
+                Argument("endpoint", .bool, true, "Whether the last is among them."),
+                Argument("base", number, 10, "The base."), dtype,
+            ], [["start": 0, "stop": 3, "num": 4], ["start": -1, "stop": 1, "num": 4, "endpoint": false, "base": 2]], logspace),
+        entry(
+            "geomspace", "Numbers at equal ratios between two.",
+            [
+                Argument("start", number, nil, "The first, not 0."),
+                Argument("stop", number, nil, "The last, of the same sign."),
+                Argument("num", .int(0...Int(Int32.max)), 50, "How many."),
+                Argument("endpoint", .bool, true, "Whether the last is among them."), dtype,
+            ], [["start": 1, "stop": 8, "num": 4], ["start": -100, "stop": -1, "num": 2, "endpoint": false]], geomspace),
+        entry(
             "eye", "Ones on a diagonal, zeros elsewhere.", triangleArguments, [["N": 3], ["N": 2, "M": 4, "k": 1]],
             { try triangle("eye", $0) { row, column, k in column - row == k } }),
         entry(
@@ -224,15 +241,50 @@ struct CreationOperation: Operation {
         return sequence("arange", arguments.json, Shape([length > 0 ? Int(length) : 0]), type) { start + Double($0) * step }
     }
 
+    /// What linspace, logspace and geomspace share: number i of `number` from start to stop.
+    private static func step(_ start: Double, _ stop: Double, _ number: Int, _ hasEnd: Bool) -> @Sendable (Int) -> Double {
+        let parts = hasEnd ? number - 1 : number
+        let step = parts > 0 ? (stop - start) / Double(parts) : 0
+        return { hasEnd && $0 > 0 && $0 == number - 1 ? stop : start + Double($0) * step }
+    }
+
+    @Sendable
+    private static func logspace(_ arguments: Arguments) throws -> CreationOperation {
+        let (number, base) = (arguments.int("num"), arguments.float("base"))
+        let exponent = step(arguments.float("start"), arguments.float("stop"), number, arguments.bool("endpoint"))
+        return sequence("logspace", arguments.json, Shape([number]), arguments.type("dtype") ?? .float32) {
+            dl_pow_d(base, exponent($0))
+        }
+    }
+
+    @Sendable
+    private static func geomspace(_ arguments: Arguments) throws -> CreationOperation {
+        let (start, stop) = (arguments.float("start"), arguments.float("stop"))
+        guard start != 0, start.signum == stop.signum else {
+            throw DLError(
+                .argument, "[geomspace] 'start' and 'stop' must not be 0 and of one sign. Received: \(Text.shortest(start)) and "
+                    + Text.shortest(stop))
+        }
+        let (number, hasEnd) = (arguments.int("num"), arguments.bool("endpoint"))
+        let exponent = step(dl_log_d(start.magnitude), dl_log_d(stop.magnitude), number, hasEnd)
+        return sequence("geomspace", arguments.json, Shape([number]), arguments.type("dtype") ?? .float32) {
+            // Both ends are what was given, whatever the rounding between.
+            if $0 == 0 { return start }
+            return hasEnd && $0 == number - 1 ? stop : start.signum * dl_exp_d(exponent($0))
+        }
+    }
+
     @Sendable
     private static func linspace(_ arguments: Arguments) throws -> CreationOperation {
         let (start, stop) = (arguments.float("start"), arguments.float("stop"))
         let number = arguments.int("num")
-        let hasEnd = arguments.bool("endpoint")
-        let parts = hasEnd ? number - 1 : number
-        let step = parts > 0 ? (stop - start) / Double(parts) : 0
-        return sequence("linspace", arguments.json, Shape([number]), arguments.type("dtype") ?? .float32) {
-            hasEnd && $0 > 0 && $0 == number - 1 ? stop : start + Double($0) * step
-        }
+        return sequence(
+            "linspace", arguments.json, Shape([number]), arguments.type("dtype") ?? .float32,
+            step(start, stop, number, arguments.bool("endpoint")))
     }
+}
+
+extension Double {
+    /// -1, 0 or 1.
+    fileprivate var signum: Double { self > 0 ? 1 : self < 0 ? -1 : 0 }
 }

@@ -5,9 +5,9 @@ package let mathOperations: [OperationEntry] =
     + (UnaryFunction.arithmetic + UnaryFunction.activations).filter { $0.derivative != nil }
     .map { UnaryGradientOperation.entry($0) }
     + Reduction.list.map(\.entry) + ArgumentOperation.entries + CumulativeOperation.entries + SortOperation.entries
-    + TriangleOperation.entries + RandomOperation.entries + statisticsEntries
+    + TriangleOperation.entries + RandomOperation.entries + ShapedRandomOperation.entries + statisticsEntries
     + segmentEntries + contractionEntries + [einsumEntry]
-    + averageEntries + joiningEntries + productEntries + scatterEntries + searchingEntries
+    + averageEntries + joiningEntries + rearrangementEntries + productEntries + scatterEntries + searchingEntries
     + moreFunctionEntries + BitOperation.entries + convolutionFormEntries + likeEntries + CreationOperation.entries
     + movementOperations.map { OperationEntry($0) }
 

@@ -133,9 +133,31 @@ struct UniqueOperation: DeclaredOperation {
     }
 }
 
+/// Sorted altogether, which does what is asked and keeps equal elements in order.
+private func partition(_ inputs: [Value], _ arguments: Arguments) throws -> [Value] {
+    let (x, kth) = (inputs[0], arguments.int("kth"))
+    let axis = arguments.optionalInt("axis")
+    let size = try axis.map { x.shape[try x.shape.axis($0, arguments.owner)] } ?? x.shape.count
+    guard kth >= 0 ? kth < size : kth >= -size else {
+        throw DLError(
+            .range, "[\(arguments.owner)] 'kth' \(kth) is out of range for \(size) elements. " + received(("x", x.spec)))
+    }
+    return [try argsort(x, axis: axis)]
+}
+
 /// Bins and what falls into them.
 let searchingEntries: [OperationEntry] = [
     OperationEntry(SearchSortedOperation.self), OperationEntry(UniqueOperation.self),
+    FormulaOperation.derived(
+        "argpartition", "The positions of the elements, ordered so that the one at kth is where sorting would put it, none that is "
+            + "larger before it and none that is smaller behind it.",
+        shapes: "any shape; the same, int32; in a row where axis is null", extra: JSONObject([("result_kinds", ["index"])]),
+        arguments: [
+            Argument("kth", .index, nil, "The position that is sorted."),
+            Argument("axis", .optional(.axis), -1, "The axis; null for all elements in a row."),
+        ],
+        samples: [OperationSample(.given([3, 1, 2, 5, 4, 0], [2, 3], .float32), attributes: ["kth": 1], differentiable: false)]
+    ) { try partition($0, $1) },
     FormulaOperation.derived(
         "digitize", "The bin into which each number falls: the first is below all borders, the last above them.",
         formula: "the number of borders that are not above x", shapes: "any shape, borders (n,) in rising order; x's shape, int32",

@@ -16,53 +16,8 @@ private func expectColours(_ spec: TensorSpec, _ arguments: Arguments, orOne: Bo
 
 private func channelsOf(_ x: Value, _ axes: ImageAxes) throws -> [Value] { try split(x, sections: 3, axis: axes.channels) }
 
-/// Patches, blurring and changes of colours.
+/// Blurring and changes of colours.
 let imageFilterEntries: [OperationEntry] = [
-    FormulaOperation.entry(
-        "extract_patches", "The windows of pictures, each as the channels of one element.",
-        formula: "y[n, i, j, (u w + v) C + c] = x[n, i s + u d - p, j s + v d - p, c], w the columns of a window",
-        shapes: "images (N, H, W, C) or (H, W, C) -> (N, H', W', h w C) or (H', W', h w C), H' as for a convolution",
-        extra: imageInput,
-        arguments: [
-            Argument("size", .size(minimum: 1), nil, "rows and columns of a window"),
-            Argument(
-                "strides", .optional(.size(minimum: 1)), .null, "steps from one window to the next; null for windows side by side"),
-            Argument("dilation_rate", .size(minimum: 1), 1, "steps from one element of a window to the next"),
-            Argument("padding", .choice(["valid", "same"]), "valid", "'valid' for none, 'same' for ceil(size / stride) windows"),
-            ImageAxes.formatArgument,
-        ],
-        samples: [
-            OperationSample(.uniform([1, 4, 5, 2]), attributes: ["size": [2, 3]]),
-            OperationSample(.uniform([4, 3, 1]), attributes: ["size": 2, "strides": 1, "padding": "same"]),
-            OperationSample(
-                .uniform([1, 2, 5, 5]), attributes: ["size": 2, "strides": 2, "dilation_rate": 2, "data_format": "channels_first"]),
-        ],
-        shape: { inputs, arguments in
-            try expectInputs(inputs, 1, arguments.owner)
-            let (axes, plan) = try patchPlan(inputs[0], arguments)
-            var sizes = try axes.resized(inputs[0].shape, plan.windows[0], plan.windows[1]).sizes
-            sizes[axes.channels] = try Shape(checked: plan.size + [sizes[axes.channels]]).count
-            return [TensorSpec(try Shape(checked: sizes), inputs[0].type)]
-        },
-        formula: { inputs, arguments in
-            let (axes, plan) = try patchPlan(inputs[0].spec, arguments)
-            let x = try bordered(
-                inputs[0], axes, top: plan.before[0], bottom: plan.after[0], left: plan.before[1], right: plan.after[1])
-            var parts: [Value] = []
-            for row in 0..<plan.size[0] {
-                for column in 0..<plan.size[1] {
-                    var entries = [IndexEntry](repeating: .all, count: x.shape.rank)
-                    for (axis, number, place) in [(axes.height, row, 0), (axes.width, column, 1)] {
-                        let start = number * plan.dilation[place]
-                        entries[axis] = .range(
-                            start: start, stop: start + (plan.windows[place] - 1) * plan.strides[place] + 1,
-                            step: plan.strides[place])
-                    }
-                    parts.append(try getItem(x, entries))
-                }
-            }
-            return [parts.count == 1 ? parts[0] : try concatenate(parts, axis: axes.channels)]
-        }),
     FormulaOperation.entry(
         "gaussian_blur", "Pictures blurred with a gaussian window; outside of them there are zeros.",
         formula: "y[i, j] = sum over u, v of g(u) g(v) x[i + u, j + v], g(u) = exp(-u^2 / (2 sigma^2)) scaled to the sum 1",
@@ -188,42 +143,4 @@ private func gaussianWindow(_ arguments: Arguments) throws -> [(Int, Double)] {
     }
     guard sizes.allSatisfy({ $0 <= 4096 }) else { throw arguments.error("kernel_size", "sizes of at most 4096") }
     return Array(zip(sizes, sigmas))
-}
-
-private struct PatchPlan {
-    var size: [Int]
-    var strides: [Int]
-    var dilation: [Int]
-    var windows: [Int] = []
-    var before: [Int] = []
-    var after: [Int] = []
-}
-
-private func patchPlan(_ spec: TensorSpec, _ arguments: Arguments) throws -> (ImageAxes, PatchPlan) {
-    let axes = try ImageAxes(spec, arguments)
-    let size = try arguments.sizes("size", 2)
-    var plan = PatchPlan(
-        size: size, strides: arguments.has("strides") ? try arguments.sizes("strides", 2) : size,
-        dilation: try arguments.sizes("dilation_rate", 2))
-    // Every element of a window is a part of its own.
-    guard (plan.size + plan.strides + plan.dilation).allSatisfy({ $0 <= Int(Int32.max) }), size[0] * size[1] <= 4096 else {
-        throw DLError(.limit, "[\(arguments.owner)] a window has at most 4096 elements. Received: size \(Shape(size))")
-    }
-    for place in 0..<2 {
-        let length = spec.shape[place == 0 ? axes.height : axes.width]
-        let reach = (size[place] - 1) * plan.dilation[place] + 1
-        var total = 0
-        if arguments.string("padding") == "same" {
-            total = Swift.max(0, ((length + plan.strides[place] - 1) / plan.strides[place] - 1) * plan.strides[place] + reach - length)
-        }
-        guard reach <= length + total, total <= ImageAxes.largest else {
-            throw DLError(
-                .shape, "[\(arguments.owner)] a window covers \(reach) elements, the picture has only \(length). "
-                    + "Received: \(spec.shape), size \(Shape(size))")
-        }
-        plan.before.append(total / 2)
-        plan.after.append(total - total / 2)
-        plan.windows.append((length + total - reach) / plan.strides[place] + 1)
-    }
-    return (axes, plan)
 }

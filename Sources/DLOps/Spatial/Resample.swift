@@ -66,8 +66,14 @@ package enum Interpolation: Hashable, Sendable {
         }
     }
 
-    /// The map from `n` elements to `m`, both at least 1.
-    func taps(_ n: Int, _ m: Int, antialias: Bool) -> AxisTaps {
+    /// How far the weights of an output reach, about, for the cost of a map.
+    func reach(_ ratio: Double, antialias: Bool) -> Double {
+        2 * window.radius * (antialias ? Swift.max(ratio, 1) : 1) + 2
+    }
+
+    /// The map from `n` elements to `m`, both at least 1. With `placed`, element i comes from
+    /// (i + 1/2 - translation) / scale - 1/2, and what comes from outside is 0.
+    func taps(_ n: Int, _ m: Int, antialias: Bool, placed: Placement? = nil) -> AxisTaps {
         switch self {
         case .nearest:
             return AxisTaps(inputSize: n, outputSize: m) {
@@ -93,12 +99,13 @@ package enum Interpolation: Hashable, Sendable {
             }
         default:
             let (radius, weight) = window
-            let ratio = Double(n) / Double(m)
+            let ratio = placed.map { 1 / $0.scale } ?? Double(n) / Double(m)
             let scale = antialias ? Swift.max(ratio, 1) : 1
             return AxisTaps(inputSize: n, outputSize: m) { output in
-                let center = (Double(output) + 0.5) * ratio - 0.5
-                let low = Swift.max(0, Int((center - radius * scale).rounded(.down)))
-                let high = Swift.min(n - 1, Int((center + radius * scale).rounded(.up)))
+                let center = (Double(output) + 0.5 - (placed?.translation ?? 0)) * ratio - 0.5
+                if placed != nil, !(center >= -0.5 && center <= Double(n) - 0.5) { return [] }
+                let low = Int(Swift.max(0, (center - radius * scale).rounded(.down)))
+                let high = Int(Swift.min(Double(n - 1), (center + radius * scale).rounded(.up)))
                 guard low <= high else { return [] }
                 let weights = (low...high).map { weight(Swift.abs(center - Double($0)) / scale) }
                 // What reaches over the border is shared by what is inside.
@@ -106,6 +113,22 @@ package enum Interpolation: Hashable, Sendable {
                 return zip(low...high, weights).filter { $0.1 != 0 }.map { ($0.0, $0.1 / total) }
             }
         }
+    }
+}
+
+/// Where the elements of a scaled and moved axis come from.
+struct Placement: Hashable, Sendable {
+    let scale: Double
+    let translation: Double
+
+    init(scale: Double, translation: Double) {
+        self.scale = scale
+        self.translation = translation
+    }
+
+    init?(_ arguments: Arguments) {
+        guard let scale = arguments.optionalFloat("scale") else { return nil }
+        self.init(scale: scale, translation: arguments.float("translation"))
     }
 }
 
@@ -117,6 +140,8 @@ struct Resample: DeclaredOperation {
     var interpolation: Interpolation
     var antialias = false
     var isTransposed = false
+    /// nil: the elements fill the axis.
+    var placed: Placement?
 
     /// More would make tables that nobody can want.
     static let largest = 1 << 24
@@ -134,13 +159,15 @@ struct Resample: DeclaredOperation {
             Argument("transposed", .bool, false, "whether it is the gradient of the map from size elements to those of x"),
             Argument("kernel_size", .int(1...largest), 1, "for gaussian: elements of the window"),
             Argument("sigma", .float(1e-30...1e30), 1, "for gaussian: the standard deviation"),
+            Argument("scale", .optional(.float(1e-12...1e12)), .null, "how much longer things become; null fills the axis"),
+            Argument("translation", .float(-1e12...1e12), 0, "with scale: by how many elements of the result things are moved"),
         ]
     ) {
         Resample(
             axis: $0.int("axis"), size: $0.int("size"),
             interpolation: Interpolation($0.string("interpolation"))
                 ?? .gaussian(size: $0.int("kernel_size"), sigma: $0.float("sigma")),
-            antialias: $0.bool("antialias"), isTransposed: $0.bool("transposed"))
+            antialias: $0.bool("antialias"), isTransposed: $0.bool("transposed"), placed: Placement($0))
     }
 
     static var samples: [OperationSample] {
@@ -156,6 +183,8 @@ struct Resample: DeclaredOperation {
             OperationSample(
                 .uniform([2, 6]),
                 attributes: ["axis": 1, "size": 6, "interpolation": "gaussian", "kernel_size": 4, "sigma": 1.5]),
+            OperationSample(
+                .uniform([2, 5]), attributes: ["axis": 1, "size": 7, "scale": 0.75, "translation": 1.25, "antialias": true]),
         ]
     }
 
@@ -165,7 +194,8 @@ struct Resample: DeclaredOperation {
         return nonDefault(
             Resample.declaration, ("axis", .int(Int64(axis))), ("size", .int(Int64(size))),
             ("interpolation", .string(interpolation.name)), ("antialias", .bool(antialias)),
-            ("transposed", .bool(isTransposed)), ("kernel_size", .int(Int64(kernelSize))), ("sigma", .double(sigma)))
+            ("transposed", .bool(isTransposed)), ("kernel_size", .int(Int64(kernelSize))), ("sigma", .double(sigma)),
+            ("scale", placed.map { .double($0.scale) } ?? .null), ("translation", .double(placed?.translation ?? 0)))
     }
 
     func outputs(for inputs: [TensorSpec]) throws -> [TensorSpec] {
@@ -180,6 +210,15 @@ struct Resample: DeclaredOperation {
         if case .gaussian = interpolation, size != shape[axis] {
             throw DLError(.shape, "[\(name)] gaussian windows keep the size. Received: \(shape), size \(size)")
         }
+        if let placed {
+            let (from, to) = isTransposed ? (size, shape[axis]) : (shape[axis], size)
+            let taps = Double(to) * Swift.min(Double(from), interpolation.reach(1 / placed.scale, antialias: antialias))
+            guard taps <= Double(1 << 26) else {
+                throw DLError(
+                    .limit, "[\(name)] every element would be made of too many others. Received: \(shape), size \(size), "
+                        + "scale \(Text.shortest(placed.scale))")
+            }
+        }
         var sizes = shape.sizes
         sizes[axis] = size
         return [TensorSpec(try Shape(checked: sizes), inputs[0].type)]
@@ -189,8 +228,8 @@ struct Resample: DeclaredOperation {
         let (shape, type) = (inputs[0].shape, inputs[0].type)
         let axis = try shape.axis(axis, name)
         let taps = isTransposed
-            ? interpolation.taps(size, shape[axis], antialias: antialias).transposed
-            : interpolation.taps(shape[axis], size, antialias: antialias)
+            ? interpolation.taps(size, shape[axis], antialias: antialias, placed: placed).transposed
+            : interpolation.taps(shape[axis], size, antialias: antialias, placed: placed)
         let outer = shape.sizes[..<axis].reduce(1, *), inner = shape.sizes[(axis + 1)...].reduce(1, *)
         let runtime = ThreadPool.shared.runtime
         return Kernel("rows") { taps(runtime, outer: outer, inner: inner, $0.inputs[0], $0.outputs[0], type: type) }
@@ -210,4 +249,11 @@ package func resample(
     _ x: Value, axis: Int, size: Int, _ interpolation: Interpolation, antialias: Bool = false
 ) throws -> Value {
     try DLGraph.apply(Resample(axis: axis, size: size, interpolation: interpolation, antialias: antialias), x)
+}
+
+/// Interpolates x, scaled and then moved along one axis, at `size` elements; 0 where x has nothing.
+func resample(
+    _ x: Value, axis: Int, size: Int, _ interpolation: Interpolation, antialias: Bool, placed: Placement
+) throws -> Value {
+    try DLGraph.apply(Resample(axis: axis, size: size, interpolation: interpolation, antialias: antialias, placed: placed), x)
 }

@@ -243,4 +243,66 @@ function control.jvp(f, primals, tangents)
   return y, change or (core.apply("zeros_like", { y }))
 end
 
+-- ---- Gradients of one's own ------------------------------------------------------------------------------------
+
+-- What a function returned, as a list of tensors; `what` says whose result it is.
+local function tensor_list(values, first, last, what)
+  if last == first and type(values[first]) == "table" and not is_tensor(values[first]) then
+    values, first, last = values[first], 1, #values[first]
+  end
+  local list = {}
+  for place = first, last do list[#list + 1] = as_tensor(values[place], what) end
+  return list
+end
+
+--- A function with a gradient of its own: f = custom_gradient(function(x, ...) return y, function(dy) return dx, ... end end)
+-- The inner function gets the gradient of the target for each y, and returns one gradient for each argument, nil where there
+-- is none; it is made of operations, so that it can be differentiated again. What is no tensor is passed on as it is. Tensors
+-- that the function uses and that are trained must be arguments.
+function control.custom_gradient(f)
+  expect_function("custom_gradient", "f", f)
+  return function(...)
+    local given, places, tensors = table.pack(...), {}, {}
+    for place = 1, given.n do
+      if is_tensor(given[place]) then
+        places[#places + 1] = place
+        tensors[#tensors + 1] = given[place]
+      end
+    end
+    if #tensors == 0 then
+      fail("ARGUMENT", "a function made by custom_gradient takes at least one tensor, got " .. kind_of(given[1]))
+    end
+    return core.custom_gradient(function(list)
+      local arguments_now = table.move(given, 1, given.n, 1, {})
+      for number, place in ipairs(places) do arguments_now[place] = list[number] end
+      local results = table.pack(f(table.unpack(arguments_now, 1, given.n)))
+      local backward = results[results.n]
+      if results.n < 2 or type(backward) ~= "function" then
+        fail("ARGUMENT", ("custom_gradient: the function must return its results and then a function for the gradients, got %s")
+          :format(results.n == 0 and "nothing" or kind_of(backward)))
+      end
+      local outputs = tensor_list(results, 1, results.n - 1, "a result of the function given to custom_gradient")
+      if #outputs == 0 then fail("ARGUMENT", "custom_gradient: the function returned no tensor") end
+      return outputs, function(upstream)
+        local gradients = table.pack(backward(table.unpack(upstream)))
+        if gradients.n == 1 and type(gradients[1]) == "table" and not is_tensor(gradients[1]) then
+          gradients = gradients[1]
+          gradients.n = given.n
+        end
+        -- Arguments after the last tensor need none.
+        if gradients.n < places[#places] or gradients.n > given.n then
+          fail("ARGUMENT", ("custom_gradient: the gradient function must return a gradient for each of the %d arguments, got %d")
+            :format(places[#places], gradients.n))
+        end
+        local answers = {}
+        for number, place in ipairs(places) do
+          local gradient = gradients[place]
+          answers[number] = gradient and as_tensor(gradient, "a gradient") or false
+        end
+        return answers
+      end
+    end, tensors)
+  end
+end
+
 return control

@@ -193,6 +193,72 @@ function extra.map_coordinates(x, coordinates, options)
   return (core.apply("map_coordinates", { x, (core.apply("subtract", { coordinates, 1 })) }, next(options) and options or nil))
 end
 
+--- Takes axes apart and puts them together by their names: rearrange(x, "b (h h1) w -> b h (w h1)", { h1 = 2 })
+function extra.rearrange(x, pattern, lengths)
+  if not is_tensor(x) then fail("ARGUMENT", "rearrange(x, pattern, lengths) takes a tensor, got " .. kind_of(x)) end
+  if type(pattern) ~= "string" then fail("ARGUMENT", "'pattern' of rearrange must be text, got " .. kind_of(pattern)) end
+  if lengths ~= nil and type(lengths) ~= "table" then
+    fail("ARGUMENT", "the lengths of rearrange are a table of sizes by name, got " .. kind_of(lengths))
+  end
+  if lengths and type(lengths.axes_lengths) == "table" then lengths = lengths.axes_lengths end
+  for name in pairs(lengths or {}) do
+    if type(name) ~= "string" then fail("ARGUMENT", "the lengths of rearrange go by name, got one for " .. kind_of(name)) end
+  end
+  return (core.apply("rearrange", { x }, { pattern = pattern, axes_lengths = lengths and next(lengths) and lengths or nil }))
+end
+
+--- Attention of queries to keys: dot_product_attention(query, key, value, { bias = , mask = , scale = , is_causal = })
+function extra.dot_product_attention(query, key, value, options, ...)
+  local positional = options == nil or is_tensor(options)
+  local mask, scale, is_causal = ...
+  local given = positional and { bias = options, mask = mask, scale = scale, is_causal = is_causal } or options
+  given = arguments.options("dot_product_attention", given,
+    { bias = "any", mask = "any", scale = "number", is_causal = "boolean", flash_attention = "boolean" })
+  local inputs = {}
+  for place, part in ipairs{ { "query", query }, { "key", key }, { "value", value } } do
+    if not is_tensor(part[2]) then
+      fail("ARGUMENT", ("'%s' of dot_product_attention must be a tensor, got %s"):format(part[1], kind_of(part[2])))
+    end
+    inputs[place] = part[2]
+  end
+  local from = core.use "tensor".from
+  if given.bias ~= nil then inputs[#inputs + 1] = from(given.bias, "the bias") end
+  if given.mask ~= nil then
+    local seen = from(given.mask, "the mask")
+    inputs[#inputs + 1] = core.dtype(seen) == "bool" and seen or (core.apply("cast", { seen }, { dtype = "bool" }))
+  end
+  return (core.apply("dot_product_attention", inputs, { scale = given.scale, is_causal = given.is_causal }))
+end
+
+-- Points of pictures are positions: they count from 1 here, (column, row) each.
+function extra.perspective_transform(images, start_points, end_points, options)
+  if not is_tensor(images) then
+    fail("ARGUMENT", "perspective_transform(images, start_points, end_points) takes a tensor, got " .. kind_of(images))
+  end
+  options = arguments.options("perspective_transform", options,
+    { interpolation = "string", fill_value = "number", data_format = "string" })
+  local inputs = { images }
+  for name, points in pairs{ start_points = start_points or false, end_points = end_points or false } do
+    if not points then fail("ARGUMENT", ("'%s' of perspective_transform is missing"):format(name)) end
+    local here = is_tensor(points) and points or core.tensor(points, "f32")
+    inputs[name == "start_points" and 2 or 3] = (core.apply("subtract", { here, 1 }))
+  end
+  return (core.apply("perspective_transform", inputs, next(options) and options or nil))
+end
+
+--- Pictures distorted at random: elastic_transform(images, { alpha = 20, sigma = 5, seed = 1 })
+function extra.elastic_transform(images, options)
+  if not is_tensor(images) then fail("ARGUMENT", "elastic_transform(images, options) takes a tensor, got " .. kind_of(images)) end
+  options = arguments.options("elastic_transform", options, { alpha = "number", sigma = "number", interpolation = "string",
+    fill_mode = "string", fill_value = "number", seed = "any", data_format = "string" })
+  core.use "random"
+  local inputs, config = { images, core.random_seeds("elastic_transform", options.seed)[1] }, {}
+  for name, value in pairs(options) do
+    if name ~= "seed" then config[name] = value end
+  end
+  return (core.apply("elastic_transform", inputs, next(config) and config or nil))
+end
+
 --- Operations on pictures: dl.ops.image.resize(images, ...) is dl.ops.resize(images, ...).
 extra.image = setmetatable({}, {
   __index = function(images, name)

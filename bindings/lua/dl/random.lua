@@ -40,6 +40,9 @@ local function seeds(owner, seed)
   return { core.tensor({ whole, 0 }, "i64") }
 end
 
+-- For operations elsewhere that draw random numbers.
+core.random_seeds = seeds
+
 local function sizes(owner, shape)
   if type(shape) == "number" then shape = { shape } end
   if type(shape) ~= "table" then
@@ -97,18 +100,62 @@ end
 --- Classes drawn with the probabilities softmax(logits), num_samples for each row, counted from 1:
 -- categorical(logits, num_samples, { dtype = "i32", seed = 1 })
 function random.categorical(logits, num_samples, options)
-  options = arguments.options("categorical", options, { dtype = "string", seed = "any" })
+  if type(num_samples) == "table" then num_samples, options = num_samples.num_samples, num_samples end
+  options = arguments.options("categorical", options, { num_samples = "integer", dtype = "string", seed = "any" })
   logits = tensor.from(logits, "logits")
   local shape, count = core.shape(logits), type(num_samples) == "number" and math.tointeger(num_samples)
   if #shape ~= 2 then fail("SHAPE", ("categorical takes logits (batch, classes), got %d axes"):format(#shape)) end
   if not count or count < 1 then
     fail("ARGUMENT", "categorical: num_samples must be a whole number of at least 1, got " .. kind_of(num_samples))
   end
-  -- The largest of the logits, each with a number of Gumbel's distribution added, is distributed as the softmax says.
-  local uniform = random.uniform({ shape[1], count, shape[2] }, { minval = 1e-38, maxval = 1, seed = options.seed })
-  local gumbel = -(-(uniform:log())):log()
-  local drawn = ((logits:to "f32"):expand_dims(2) + gumbel):argmax(-1)
-  return options.dtype and drawn:to(options.dtype) or drawn
+  local inputs = { logits, table.unpack(seeds("categorical", options.seed)) }
+  return (core.apply("random_categorical", inputs, { num_samples = count, dtype = options.dtype })) + 1
+end
+
+-- Numbers of a distribution whose parameters are numbers or tensors; a number must lie in its range, and a place of a tensor
+-- that does not gives NaN.
+local function shaped(owner, operation, shape, parameters, options)
+  options = arguments.options(owner, options, { dtype = "string", seed = "any" })
+  local inputs = {}
+  for place, parameter in ipairs(parameters) do
+    local name, value, low, high = table.unpack(parameter, 1, 4)
+    if type(value) == "number" and not (value >= low and value <= high and value < math.huge) then
+      fail("ARGUMENT", ("'%s' of %s must be %s, got %s"):format(name, owner, parameter[5], value))
+    end
+    if value == nil then fail("ARGUMENT", ("'%s' of %s is missing"):format(name, owner)) end
+    inputs[place] = tensor.from(value, ("'%s' of %s"):format(name, owner))
+  end
+  for _, seed in ipairs(seeds(owner, options.seed)) do inputs[#inputs + 1] = seed end
+  return (core.apply(operation, inputs, { shape = sizes(owner, shape), dtype = options.dtype }))
+end
+
+local tiny, most = 2.2250738585072014e-308, math.huge
+
+--- Of the gamma distribution with scale 1: gamma({ 2, 3 }, alpha, { dtype = "f32", seed = 1 }); alpha is a number or a tensor.
+function random.gamma(shape, alpha, options)
+  if type(alpha) == "table" and alpha.alpha then
+    alpha, options = alpha.alpha, { dtype = alpha.dtype, seed = alpha.seed }
+  end
+  return shaped("gamma", "random_gamma", shape, { { "alpha", alpha, tiny, most, "a number above 0" } }, options)
+end
+
+--- Of the beta distribution: beta({ 2, 3 }, alpha, beta, { dtype = "f32", seed = 1 }); both are numbers or tensors.
+function random.beta(shape, alpha, beta, options)
+  if type(alpha) == "table" and alpha.alpha then
+    alpha, beta, options = alpha.alpha, alpha.beta, { dtype = alpha.dtype, seed = alpha.seed }
+  end
+  return shaped("beta", "random_beta", shape,
+    { { "alpha", alpha, tiny, most, "a number above 0" }, { "beta", beta, tiny, most, "a number above 0" } }, options)
+end
+
+--- How many of `counts` tries succeed: binomial({ 2, 3 }, counts, probabilities, { dtype = "f32", seed = 1 }); both are
+-- numbers or tensors.
+function random.binomial(shape, counts, probabilities, options)
+  if type(counts) == "table" and counts.counts then
+    counts, probabilities, options = counts.counts, counts.probabilities, { dtype = counts.dtype, seed = counts.seed }
+  end
+  return shaped("binomial", "random_binomial", shape, { { "counts", counts, 0, 2 ^ 53, "a number from 0 to 2^53" },
+    { "probabilities", probabilities, 0, 1, "a number from 0 to 1" } }, options)
 end
 
 --- The entries along an axis in random order: shuffle(x, axis, { seed = 1 }); the axis is 1 unless another is given.

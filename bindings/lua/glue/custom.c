@@ -408,6 +408,101 @@ static int core_function_call(lua_State *L)
     return glue_push_results(L, outputs, count, 1);
 }
 
+/* ---- Functions with a gradient of their own ------------------------------------------------------------------ */
+
+typedef struct gradient_call {
+    dl_tensor **results;
+    int32_t capacity;
+    int32_t *count;
+    void **context;
+    dl_tensor *const *inputs;
+    int32_t input_count;
+} gradient_call;
+
+static void push_tensors(lua_State *L, dl_tensor *const *tensors, int32_t count)
+{
+    int32_t i;
+    lua_createtable(L, count, 0);
+    for (i = 0; i < count; i++) {
+        glue_push_borrowed(L, GLUE_TENSOR, tensors[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+/* The function gives a list of tensors and the function for the gradients. */
+static void run_forward(lua_State *L, const glue_ref *ref, void *argument)
+{
+    gradient_call *call = argument;
+    int32_t i, length;
+    glue_ref_push(L, ref);
+    push_tensors(L, call->inputs, call->input_count);
+    lua_call(L, 1, 2);
+    length = (int32_t)lua_rawlen(L, -2);
+    if (length > call->capacity) {
+        glue_fail(L, "ARGUMENT", "custom_gradient: the function returned %d tensors, more than %d", (int)length, (int)call->capacity);
+        return;
+    }
+    for (i = 0; i < length; i++) {
+        lua_rawgeti(L, -2, i + 1);
+        give(L, &call->results[i]);
+        *call->count = i + 1;
+        lua_pop(L, 1);
+    }
+    *call->context = glue_ref_create(L);
+}
+
+static int32_t on_forward(dl_tensor **outputs, int32_t capacity, int32_t *count, void **context, dl_tensor *const *inputs,
+                          int32_t input_count, void *payload)
+{
+    gradient_call call = {outputs, capacity, count, context, inputs, input_count};
+    return glue_run(payload, run_forward, &call);
+}
+
+/* The function gives a list with one entry for each input, false where there is no gradient. */
+static void run_backward(lua_State *L, const glue_ref *ref, void *argument)
+{
+    gradient_call *call = argument;
+    int32_t i;
+    glue_ref_push(L, ref);
+    push_tensors(L, call->inputs, call->input_count);
+    lua_call(L, 1, 1);
+    for (i = 0; i < call->capacity; i++) {
+        lua_rawgeti(L, -1, i + 1);
+        if (lua_toboolean(L, -1)) give(L, &call->results[i]);
+        lua_pop(L, 1);
+    }
+}
+
+static int32_t on_backward(dl_tensor **gradients, int32_t input_count, dl_tensor *const *upstream, int32_t output_count,
+                           void *context, void *payload)
+{
+    gradient_call call = {gradients, input_count, NULL, NULL, upstream, output_count};
+    (void)payload;
+    return glue_run(context, run_backward, &call);
+}
+
+static void on_context(void *context, void *payload)
+{
+    (void)payload;
+    glue_ref_destroy(context);
+}
+
+/* custom_gradient(function(list) -> list, function(list) -> list, list of tensors) -> tensors */
+static int core_custom_gradient(lua_State *L)
+{
+    static const dl_custom_gradient_callbacks callbacks = {1, 0, on_forward, on_backward, on_context, glue_ref_destroy};
+    dl_tensor **inputs, *outputs[GLUE_RESULTS];
+    int32_t input_count, count = 0;
+    glue_ref *ref;
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    inputs = (dl_tensor **)glue_handles(L, 2, GLUE_TENSOR, 0, &input_count);
+    lua_pushvalue(L, 1);
+    ref = glue_ref_create(L);
+    GLUE_ONCE(L, dl_custom_gradient(outputs, GLUE_RESULTS, &count, NULL, inputs, input_count, &callbacks, ref));
+    return glue_push_results(L, outputs, count, 1);
+}
+
 /* optimizer_swap(optimizer) */
 static int core_optimizer_swap(lua_State *L)
 {
@@ -427,6 +522,7 @@ void glue_open_custom(lua_State *L)
                                          {"optimizer_swap", core_optimizer_swap},
                                          {"function_create", core_function_create},
                                          {"function_call", core_function_call},
+                                         {"custom_gradient", core_custom_gradient},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }
