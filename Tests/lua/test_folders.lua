@@ -268,6 +268,19 @@ test("get_file looks into the cache and says where to put what is not there", fu
     hash_algorithm = "crc" })
 end)
 
+test("tables, and folders by another name", function()
+  local made <close> = folder{ ["a.csv"] = "width,price,height\n1,10,2\n3,30,4\n", ["p/1.png"] = flat(1), ["q/2.txt"] = "text" }
+  local set = assert(dl.datasets.csv(made.path .. "/a.csv", { target = "price" }))
+  equal({ set.x:totable(), set.y:totable(), set.column_names }, { { { 1, 2 }, { 3, 4 } }, { 10, 30 }, { "width", "height" } })
+  equal(dl.datasets.csv(made.path .. "/a.csv").y:totable(), { 2, 4 })
+  equal(dl.datasets.csv(made.path .. "/a.csv", { target = 1 }).y:totable(), { 1, 3 })
+  equal((dl.datasets.csv(made.path .. "/none.csv")), nil)
+  raises({ "dl[E_ARGUMENT]", "did you mean 'price'" }, dl.datasets.csv, made.path .. "/a.csv", { target = "prise" })
+  raises({ "dl[E_ARGUMENT]", "target" }, dl.datasets.csv, made.path .. "/a.csv", { target = 4 })
+  equal(dl.datasets.image_folder(made.path, { image_size = 2 }):get(1).shape, { 1, 2, 2, 3 })
+  equal((dl.datasets.text_folder(made.path):get(1)), { "text" })
+end)
+
 test("cifar10 and cifar100 in their binary version", function()
   local function records(labels, count, first)
     local parts = {}

@@ -51,6 +51,45 @@ function extra.make_blobs(...)
   return #set.test.x > 0 and set or set.train
 end
 
+--- Pictures or texts in folders, a class in each: dl.utils.image_dataset_from_directory and text_dataset_from_directory.
+function extra.image_folder(...) return core.use("folders").image_dataset_from_directory(...) end
+function extra.text_folder(...) return core.use("folders").text_dataset_from_directory(...) end
+
+--- Columns of a table as samples, one of them as y: csv("houses.csv", { target = "price", header = , delimiter = ",",
+-- dtype = "f32", skip_rows = 0, missing = "error" }). target: a name, or a position from 1, or from the end with -1, which is
+-- where it stands unless it is given. column_names has the names of x's columns. Nil, message, code where it cannot be read.
+function extra.csv(path, options)
+  options = arguments.options("csv", options, {
+    target = "string|integer", header = "boolean", delimiter = "string", dtype = "string", skip_rows = "integer",
+    missing = "string",
+  })
+  if type(path) ~= "string" then fail("ARGUMENT", "csv takes a file name, got " .. arguments.kind_of(path)) end
+  local target, form = options.target or -1, {}
+  for name, value in pairs(options) do
+    if name ~= "target" then form[name] = value end
+  end
+  local x, names, code = core.csv_load(path, next(form) and form or nil)
+  if not x then return nil, names, code end
+  local count, place = core.shape(x)[2], math.tointeger(target)
+  if place then
+    place = place < 0 and count + place + 1 or place
+  else
+    for at, name in ipairs(names or {}) do place = name == target and at or place end
+  end
+  if count < 2 or not place or place < 1 or place > count then
+    fail("ARGUMENT", ("'target' of csv must name one of at least two columns, got %s for %d columns%s"):format(
+      arguments.kind_of(target), count, arguments.suggestion(target, names or {})))
+  end
+  local rest, kept = {}, {}
+  for at = 1, count do
+    if at ~= place then rest[#rest + 1], kept[#kept + 1] = at - 1, (names or {})[at] end
+  end
+  local y = core.apply("take", { x, core.tensor({ place - 1 }, "i32") }, { axis = 1 })
+  local set = data.new(core.apply("take", { x, core.tensor(rest, "i32") }, { axis = 1 }), y:reshape{ -1 })
+  set.column_names = kept
+  return set
+end
+
 --- A data set of one's own tensors: from_tensors(x, y, class_names)
 extra.from_tensors = data.new
 

@@ -19,7 +19,7 @@ local function channels_first(owner, format)
   return format == "channels_first"
 end
 
--- Height and width out of a number or a list of two.
+-- Height and width out of a number or a list of two; folders use it too.
 local function read_size(owner, name, given)
   local list = type(given) == "number" and { given, given } or given
   local sizes = {}
@@ -33,7 +33,7 @@ local function read_size(owner, name, given)
   end
   return sizes
 end
-pictures.size = read_size
+rawset(pictures, "size", read_size)
 
 -- ---- Reading -----------------------------------------------------------------------------------------------------
 

@@ -203,7 +203,9 @@ function methods.evaluate(model, x, y, options)
     if y ~= nil or options.sample_weight ~= nil then
       fail("ARGUMENT", "evaluate: a data set has its own y and sample_weight")
     end
-    if options.batch_size then fail("ARGUMENT", "evaluate: 'batch_size' and a data set exclude each other; its batches have what they have") end
+    if options.batch_size then
+      fail("ARGUMENT", "evaluate: 'batch_size' and a data set exclude each other; its batches have what they have")
+    end
     return named(model, batches.evaluated(x, model))
   end
   if y == nil and not steps.has(model, "test_step") then fail("ARGUMENT", "evaluate needs x and y") end
