@@ -290,6 +290,9 @@ test("functional models with several inputs and outputs", function()
   local two = L.Dense{ 2, activation = "softmax", name = "q" }(h)
   local model = dl.Model{ inputs = { a, b }, outputs = { one = one, two = two } }
   equal(model.input_names, { "a", "b" })
+  equal({ #model.input, #model.inputs, #model.outputs }, { 2, 2, #model.output_names })
+  local first = dl.Model{ inputs = model.inputs, outputs = model.outputs[1] }
+  equal({ #first.inputs, #first.outputs, first.output.shape }, { 2, 1, model.outputs[1].shape })
   equal(model.output_names, { "one", "two" })
   model:compile{
     optimizer = "adam", loss = { one = "mse", two = "sparse_categorical_crossentropy" },

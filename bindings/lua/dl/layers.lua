@@ -90,23 +90,29 @@ common.variables = common.weights
 common.trainable_variables = common.trainable_weights
 common.non_trainable_variables = common.non_trainable_weights
 
-local function one_or_list(layer, get)
-  local first, list = get(layer, 0), {}
-  local shape = core.layer_info(layer)
-  local count = shape.outputs and get == core.layer_output and #shape.outputs or shape.inputs and #shape.inputs or 1
-  if count <= 1 then return first end
-  for place = 1, count do list[place] = get(layer, place - 1) end
+-- Symbolic tensors of the layer's first use in a model; a model has as many as it has names for them.
+local function ends(layer, get, sizes, names)
+  local info, list = core.layer_info(layer), {}
+  local known = info[sizes] or info[names]
+  for place = 1, math.max(1, known and #known or 1) do list[place] = get(layer, place - 1) end
   return list
 end
 
+local function one_or_list(list) return #list <= 1 and list[1] or list end
+local function inputs(layer) return ends(layer, core.layer_input, "inputs", "input_names") end
+local function outputs(layer) return ends(layer, core.layer_output, "outputs", "output_names") end
+
 --- The symbolic tensor of the layer's first use in a model; a list where there are several.
-function common.output(layer) return one_or_list(layer, core.layer_output) end
-function common.input(layer) return one_or_list(layer, core.layer_input) end
+function common.output(layer) return one_or_list(outputs(layer)) end
+function common.input(layer) return one_or_list(inputs(layer)) end
 
 for name, get in pairs(common) do
   getters[name] = get
   core.class("dl.Model").getters[name] = get
 end
+--- Always lists.
+core.class("dl.Model").getters.inputs = inputs
+core.class("dl.Model").getters.outputs = outputs
 
 local function set_trainable(layer, value)
   if type(value) ~= "boolean" then fail("ARGUMENT", "trainable must be true or false, got " .. kind_of(value)) end
