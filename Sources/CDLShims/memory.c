@@ -9,6 +9,7 @@
 #include <malloc.h>
 #endif
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
     alignment = 64,
@@ -133,11 +134,21 @@ static void count_grant(void) {
     if (statistics->in_use > statistics->peak) { statistics->peak = statistics->in_use; }
 }
 
+/* What the machine has. More is refused at once: the system would grant it and end the process when it is touched. */
+static int64_t physical_bytes(void) {
+    static int64_t bytes;
+    if (bytes == 0) {
+        long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+        bytes = pages > 0 && size > 0 ? (int64_t)pages * size : INT64_MAX;
+    }
+    return bytes;
+}
+
 static void *allocate(int class, size_t rounded) {
     if (fail_after > 0 && --fail_after == 0) { return NULL; }
     dl_memory_lock();
     dl_memory_statistics *statistics = &memory.statistics;
-    if (memory.limit > 0 && statistics->in_use + (int64_t)rounded > memory.limit) {
+    if (statistics->in_use + (int64_t)rounded > (memory.limit > 0 ? memory.limit : physical_bytes())) {
         dl_memory_unlock();
         return NULL;
     }

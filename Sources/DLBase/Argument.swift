@@ -127,30 +127,30 @@ extension Argument.Kind {
         }
     }
 
-    /// The value in its canonical form, or nil if it is not of this kind.
+    /// The value in its canonical form, or nil if it is not of this kind. A bare nil beside a JSON would be JSON's null.
     package func accept(_ value: JSON) -> JSON? {
         switch self {
         case .bool: return value.boolValue.map { .bool($0) }
-        case .int(let range): return value.intValue.flatMap { range.contains($0) ? .int(Int64($0)) : nil }
-        case .float(let range): return value.doubleValue.flatMap { range.contains($0) ? .double($0) : nil }
+        case .int(let range): return value.intValue.flatMap { range.contains($0) ? .int(Int64($0)) : JSON?.none }
+        case .float(let range): return value.doubleValue.flatMap { range.contains($0) ? .double($0) : JSON?.none }
         case .string: return value.stringValue.map { .string($0) }
-        case .choice(let names): return value.stringValue.flatMap { names.contains($0) ? .string($0) : nil }
+        case .choice(let names): return value.stringValue.flatMap { names.contains($0) ? .string($0) : JSON?.none }
         case .size(let minimum):
             let inRange = minimum...Int(Int32.max)
-            if let number = value.intValue { return inRange.contains(number) ? .int(Int64(number)) : nil }
+            if let number = value.intValue { return inRange.contains(number) ? .int(Int64(number)) : JSON?.none }
             guard let list = value.arrayValue, !list.isEmpty, list.count <= 8 else { return nil }
             let numbers = list.compactMap(\.intValue)
             return numbers.count == list.count && numbers.allSatisfy(inRange.contains)
-                ? .array(numbers.map { .int(Int64($0)) }) : nil
+                ? .array(numbers.map { .int(Int64($0)) }) : JSON?.none
         case .padding:
-            if let name = value.stringValue { return name == "valid" || name == "same" ? value : nil }
+            if let name = value.stringValue { return name == "valid" || name == "same" ? value : JSON?.none }
             let amounts = 0...Int(Int32.max)
-            if let number = value.intValue { return amounts.contains(number) ? value : nil }
+            if let number = value.intValue { return amounts.contains(number) ? value : JSON?.none }
             guard let list = value.arrayValue, list.count == 2 || list.count == 4 else { return nil }
             let fits = list.allSatisfy { $0.intValue.map(amounts.contains) ?? false }
-            return fits ? .array(list.compactMap(\.intValue).map { .int(Int64($0)) }) : nil
+            return fits ? .array(list.compactMap(\.intValue).map { .int(Int64($0)) }) : JSON?.none
         case .shape:
-            if let number = value.intValue { return number >= -1 ? .array([.int(Int64(number))]) : nil }
+            if let number = value.intValue { return number >= -1 ? .array([.int(Int64(number))]) : JSON?.none }
             guard let list = value.arrayValue, list.count <= Shape.maximumRank else { return nil }
             var sizes: [JSON] = []
             for entry in list {
@@ -168,21 +168,21 @@ extension Argument.Kind {
             if let number = value.intValue { return .array([.int(Int64(number))]) }
             guard let list = value.arrayValue else { return nil }
             let numbers = list.compactMap(\.intValue)
-            return numbers.count == list.count ? .array(numbers.map { .int(Int64($0)) }) : nil
+            return numbers.count == list.count ? .array(numbers.map { .int(Int64($0)) }) : JSON?.none
         case .dtype:
             // Keras writes the policy as an object.
             let name = value.stringValue ?? value["config"]?["name"]?.stringValue
             return name.flatMap(ElementType.init(name:)).map { .string($0.name) }
         case .object:
-            if value.stringValue != nil { return value }
-            return value["class_name"]?.stringValue != nil ? value : nil
+            guard value.stringValue != nil || value["class_name"]?.stringValue != nil else { return nil }
+            return value
         case .floatOr(let range, let category):
             return Self.float(range).accept(value) ?? (value.objectValue == nil ? nil : Self.object(category: category).accept(value))
         case .list(let kind):
             // A script's empty table is either.
             guard let list = value.arrayValue ?? (value.objectValue?.keys.isEmpty == true ? [] : nil) else { return nil }
             let values = list.compactMap(kind.accept)
-            return values.count == list.count ? .array(values) : nil
+            return values.count == list.count ? .array(values) : JSON?.none
         case .optional(let kind): return value.isNull ? .null : kind.accept(value)
         case .any: return value
         }

@@ -157,7 +157,8 @@ local beyond = {
 local fixed = {}
 for name in ([[lora_rank lora_alpha quantization_config gptq_unpacked_column_size weights sparse ragged optional synchronized
   renorm renorm_clipping renorm_momentum input_axes output_axes sliding_window use_gate rms_scaling fill_mode label_base
-  ceil_mode clipnorm clipvalue connection_table reduction dtype input_dim input_shape trainable batch_size shape]]):gmatch "%S+" do
+  ceil_mode clipnorm clipvalue connection_table reduction dtype input_dim input_shape trainable batch_size shape
+  ]]):gmatch "%S+" do
   fixed[name] = true
 end
 

@@ -83,6 +83,7 @@ enum NormalizationKernels {
     static func inference(_ form: NormalizationForm, _ x: TensorSpec) throws -> Kernel {
         let kernel = try make(x.type)
         let (rows, c) = rowsOfLastAxis(x.shape)
+        guard x.shape.count > 0 else { return Kernel(implementation(x.type), inPlace: [(0, 0)]) { _ in } }
         let runtime = ThreadPool.shared.runtime
         return Kernel(
             implementation(x.type), scratchBytes: kernel.scratchByteCount(rows: rows, c: c), inPlace: [(0, 0)]

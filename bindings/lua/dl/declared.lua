@@ -383,12 +383,16 @@ local function read(category, name, config)
   return declared.config(category, json.class_name, json.config)
 end
 
+-- What the library can check without a layer around it is checked when it is made.
+local checked = { initializer = true, regularizer = true, constraint = true, schedule = true }
+
 function declared.configs(title, category, extra)
-  local space
-  space = declared.namespace(title, category, function(declaration, name)
+  local space = declared.namespace(title, category, function(declaration, name)
     return declared.constructor(title, declaration, function(...)
       local positions, options = declared.sort(declaration, ...)
-      return declared.config(category, name, declared.configure(declaration, name, positions, options))
+      local config = declared.configure(declaration, name, positions, options)
+      if checked[category] then core.description_to_json(category, { class_name = name, config = config }) end
+      return declared.config(category, name, config)
     end, function(config) return read(category, name, config) end)
   end, extra)
   return declared.reading(title, space, function(name, config) return read(category, name, config) end)

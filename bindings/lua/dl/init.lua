@@ -58,6 +58,15 @@ dl.info = core.info
 --- Bytes in use, at most so far, kept for reuse; script_bytes: of the tensors that this state holds.
 dl.memory = core.memory
 
+--- Upper bound in bytes for all tensors together; 0 leaves it to the machine. What exceeds it is refused with E_MEMORY.
+function dl.set_memory_limit(bytes)
+  local whole = type(bytes) == "number" and math.tointeger(bytes)
+  if not whole or whole < 0 then
+    fail("ARGUMENT", "set_memory_limit takes a whole number of at least 0, got " .. tostring(bytes))
+  end
+  core.set_memory_limit(whole)
+end
+
 --- Gives cached memory back to the operating system.
 dl.trim_memory = core.trim
 

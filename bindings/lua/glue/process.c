@@ -66,6 +66,13 @@ static int core_memory(lua_State *L)
     return 1;
 }
 
+static int core_set_memory_limit(lua_State *L)
+{
+    lua_Integer bytes = luaL_checkinteger(L, 1);
+    dl_set_memory_limit(bytes < 0 ? 0 : bytes);
+    return 0;
+}
+
 static int core_trim(lua_State *L)
 {
     (void)L;
@@ -154,6 +161,7 @@ void glue_open_process(lua_State *L)
                                          {"winograd", core_winograd},
                                          {"seed", core_seed},
                                          {"memory", core_memory},
+                                         {"set_memory_limit", core_set_memory_limit},
                                          {"trim", core_trim},
                                          {"info", core_info},
                                          {"list", core_list},

@@ -30,6 +30,8 @@ package final class Pipeline: Layer {
     override package func config() throws -> JSONObject {
         var values = try super.config()
         values["layers"] = .array(try layers.map { try $0.serialized() })
+        // Keras's has nothing else.
+        for name in ["trainable", "dtype"] { values[name] = nil }
         return values
     }
 
