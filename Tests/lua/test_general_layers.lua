@@ -140,7 +140,7 @@ test("activity regularizers of the course", function()
     wrong(dl.ones(1, 2))
     return wrong.losses
   end)
-  raises({ "dl[E_ARGUMENT]", "rho" }, L.Dense, { 2, activity_regularizer = dl.regularizers.KLSparsity{ rho = 1.5 } })
+  raises({ "dl[E_ARGUMENT]", "rho" }, dl.regularizers.KLSparsity, { rho = 1.5 })
   raises({ "activity_regularizer", "did you mean" }, L.Dense, { 2, activity_regularizer = "contractve" })
   equal(L.Flatten{ activity_regularizer = "l1" }:get_config().activity_regularizer, "l1")
   equal(L.Flatten():get_config().activity_regularizer, nil)

@@ -67,8 +67,10 @@ local function snake(name) return (name:gsub("(%l)(%u)", "%1_%2"):lower():gsub("
 
 local passing = { name = true, keras_history = true, module = true, registered_name = true, build_input_shape = true }
 
--- What Keras leaves out there, while a layer or part inside has something of that name.
-local lost = { ["SimpleRNN full.seed"] = true, ["SimpleRNN full.activity_regularizer"] = true }
+-- What Keras leaves out there, while a layer or part inside has something of that name, or counts otherwise.
+local lost = {
+  ["metric AUC more.num_thresholds"] = true, ["SimpleRNN full.seed"] = true, ["SimpleRNN full.activity_regularizer"] = true,
+}
 
 -- Whether Keras's form of a configuration, read here, says what ours does. Keras writes out what is left out here.
 -- `text` is theirs; what is not in it Keras has forgotten.

@@ -97,10 +97,10 @@ package final class RandomColorDegeneration: RandomColours {
         source: "Keras, keras.layers.RandomColorDegeneration", shapes: shapesText,
         example: example("RandomColorDegeneration", "factor = 0.5"),
         arguments: [
-            Argument("factor", .any, nil, "From 0 to 1: one number, the largest, or two."), valueRangeArgument, dataFormatArgument,
-            seedArgument,
+            Argument("factor", .any, nil, "From -1 to 1: one number for -factor to factor, or two."), valueRangeArgument,
+            dataFormatArgument, seedArgument,
         ]
-    ) { try RandomColorDegeneration(checked: $0, within: 0...1) }
+    ) { try RandomColorDegeneration(checked: $0, within: -1...1) }
 
     override func change(_ x: Value, _ draws: Draws) throws -> Value {
         let grey = try Operations.apply("rgb_to_grayscale", [x], attributes: ["data_format": .string(format.rawValue)])[0]
