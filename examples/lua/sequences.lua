@@ -26,7 +26,9 @@ local model = dl.Sequential{
   L.Bidirectional{ L.GRU{ 24 } },
   L.Dense{ symbols, activation = "softmax" },
 }
-model:compile{ optimizer = dl.optimizers.Adam{ learning_rate = 0.01 }, loss = "sparse_categorical_crossentropy", metrics = { "accuracy" } }
+model:compile{
+  optimizer = dl.optimizers.Adam{ learning_rate = 0.01 }, loss = "sparse_categorical_crossentropy", metrics = { "accuracy" },
+}
 model:summary()
 model:fit{ x, y, epochs = tonumber(arg[1]) or 4, validation_split = 0.2 }
 

@@ -17,10 +17,13 @@ local attention = L.MultiHeadAttention{ num_heads = 2, key_dim = 16, name = "att
 h = L.LayerNormalization{}(L.Add{}{ h, attention{ h, h } })
 local inner = L.Dense{ width }(L.Dense{ 2 * width, activation = "gelu" }(h))
 h = L.LayerNormalization{}(L.Add{}{ h, inner })
-local model = dl.Model{ inputs = { tokens, places }, outputs = L.Dense{ symbols, activation = "softmax" }(h), name = "transformer" }
+local answers = L.Dense{ symbols, activation = "softmax" }(h)
+local model = dl.Model{ inputs = { tokens, places }, outputs = answers, name = "transformer" }
 
 local place = ops.tile(ops.reshape(ops.arange(0, length, 1, { dtype = "int32" }), { 1, length }), { count, 1 })
-model:compile{ optimizer = dl.optimizers.AdamW{ learning_rate = 3e-3 }, loss = "sparse_categorical_crossentropy", metrics = { "accuracy" } }
+model:compile{
+  optimizer = dl.optimizers.AdamW{ learning_rate = 3e-3 }, loss = "sparse_categorical_crossentropy", metrics = { "accuracy" },
+}
 model:summary()
 model:fit{ { x, place }, y, epochs = tonumber(arg[1]) or 4, batch_size = 64, validation_split = 0.125 }
 

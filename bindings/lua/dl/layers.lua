@@ -99,20 +99,20 @@ local function ends(layer, get, sizes, names)
 end
 
 local function one_or_list(list) return #list <= 1 and list[1] or list end
-local function inputs(layer) return ends(layer, core.layer_input, "inputs", "input_names") end
-local function outputs(layer) return ends(layer, core.layer_output, "outputs", "output_names") end
+local function inputs_of(layer) return ends(layer, core.layer_input, "inputs", "input_names") end
+local function outputs_of(layer) return ends(layer, core.layer_output, "outputs", "output_names") end
 
 --- The symbolic tensor of the layer's first use in a model; a list where there are several.
-function common.output(layer) return one_or_list(outputs(layer)) end
-function common.input(layer) return one_or_list(inputs(layer)) end
+function common.output(layer) return one_or_list(outputs_of(layer)) end
+function common.input(layer) return one_or_list(inputs_of(layer)) end
 
 for name, get in pairs(common) do
   getters[name] = get
   core.class("dl.Model").getters[name] = get
 end
 --- Always lists.
-core.class("dl.Model").getters.inputs = inputs
-core.class("dl.Model").getters.outputs = outputs
+core.class("dl.Model").getters.inputs = inputs_of
+core.class("dl.Model").getters.outputs = outputs_of
 
 local function set_trainable(layer, value)
   if type(value) ~= "boolean" then fail("ARGUMENT", "trainable must be true or false, got " .. kind_of(value)) end
