@@ -5,23 +5,29 @@ import Testing
 /// One variant of Winograd's algorithm in one direction, called past the rules of choice.
 struct WinogradVariant: Sendable, CustomTestStringConvertible {
     let step: Int
+    var taps = 3
     let check: ConvolutionCheck
 
-    static let all = [4, 2].flatMap { step in ConvolutionCheck.allCases.map { WinogradVariant(step: step, check: $0) } }
+    static let all = [(4, 3), (2, 3), (2, 5)].flatMap { step, taps in
+        ConvolutionCheck.allCases.map { WinogradVariant(step: step, taps: taps, check: $0) }
+    }
 
-    var testDescription: String { "F(\(step)x\(step),3x3) \(check.rawValue)" }
+    var testDescription: String { "F(\(step)x\(step),\(taps)x\(taps)) \(check.rawValue)" }
 
     func kernel(_ level: ProcessorLevel) throws -> dl_convolution_kernel {
         let table = try #require(Kernels.convolution(for: level)).pointee
         switch check {
-        case .forward: return step == 4 ? table.forward_winograd4 : table.forward_winograd2
-        case .backwardData: return step == 4 ? table.data_winograd4 : table.data_winograd2
-        case .backwardWeights: return step == 4 ? table.weights_winograd4 : table.weights_winograd2
+        case .forward:
+            return taps == 5 ? table.forward_winograd5 : step == 4 ? table.forward_winograd4 : table.forward_winograd2
+        case .backwardData:
+            return taps == 5 ? table.data_winograd5 : step == 4 ? table.data_winograd4 : table.data_winograd2
+        case .backwardWeights:
+            return taps == 5 ? table.weights_winograd5 : step == 4 ? table.weights_winograd4 : table.weights_winograd2
         }
     }
 }
 
-/// Operands of a 3 by 3 problem, and the result of each direction in float64.
+/// Operands of a problem, and the result of each direction in float64.
 private final class WinogradCase {
     let problem: Convolution2DProblem
     let x, w, dy, bias: GuardedFloats
@@ -39,7 +45,8 @@ private final class WinogradCase {
     var c: dl_convolution_problem {
         dl_convolution_problem(
             batch: Int64(problem.batch), input_height: Int64(problem.inputHeight), input_width: Int64(problem.inputWidth),
-            channels: Int64(problem.channels), filters: Int64(problem.filters), kernel_height: 3, kernel_width: 3, stride_y: 1,
+            channels: Int64(problem.channels), filters: Int64(problem.filters), kernel_height: Int64(problem.kernelHeight),
+            kernel_width: Int64(problem.kernelWidth), stride_y: 1,
             stride_x: 1, dilation_y: 1, dilation_x: 1, groups: 1, pad_top: Int64(problem.paddingTop),
             pad_left: Int64(problem.paddingLeft), output_height: Int64(problem.outputHeight),
             output_width: Int64(problem.outputWidth), input_depth: 1, kernel_depth: 1, stride_z: 1,
@@ -101,10 +108,19 @@ struct WinogradTests {
         // Transforms and a gradient that are stored past the caches.
         "conv2d n8 ih7 iw7 ic912 oc36 kh3 kw3 s1 p1", "conv2d n1 ih7 iw7 ic1760 oc32 kh3 kw3 s1 p1",
     ]
+    static let widerProblems = [
+        "conv2d n1 ih8 iw8 ic32 oc32 kh5 kw5 s1 p2", "conv2d n2 ih7 iw9 ic20 oc40 kh5 kw5 s1 p2",
+        "conv2d n1 ih5 iw5 ic1 oc1 kh5 kw5 s1 p0", "conv2d n1 ih1 iw1 ic3 oc5 kh5 kw5 s1 p2",
+        "conv2d n3 ih5 iw6 ic17 oc33 kh5 kw5 s1 p4", "conv2d n1 ih9 iw6 ic33 oc16 kh5 kw5 s1 pt0 pb1 pl4 pr0",
+        "conv2d n2 ih13 iw13 ic150 oc70 kh5 kw5 s1 p2", "conv2d n1 ih30 iw31 ic24 oc9 kh5 kw5 s1 p2",
+        "conv2d n2 ih14 iw14 ic40 oc130 kh5 kw5 s1 p1", "conv2d n3 ih18 iw17 ic9 oc300 kh5 kw5 s1 p0",
+    ]
+
+    static func problems(taps: Int) -> [String] { taps == 5 ? widerProblems : problems }
 
     @Test("Close to float64, the same bits for 1, 2 and 3 threads", arguments: testedLevels, WinogradVariant.all)
     func errors(level: ProcessorLevel, variant: WinogradVariant) throws {
-        for (i, text) in Self.problems.enumerated() {
+        for (i, text) in Self.problems(taps: variant.taps).enumerated() {
             let operands = try WinogradCase(text, seed: UInt64(i))
             for relu in variant.check == .forward ? [false, true] : [false] {
                 let exact = operands.exact(variant.check, relu: relu)
@@ -115,17 +131,17 @@ struct WinogradTests {
                 }
                 let largest = exact.reduce(0) { max($0, abs($1)) }
                 let error = zip(one, exact).reduce(0) { ($1.0.isNaN ? .infinity : max($0, abs(Double($1.0) - $1.1))) }
-                // F(2x2) adds, halves and nothing else: little more than the direct sum.
+                // F(2x2, 3x3) adds, halves and nothing else: little more than the direct sum.
                 #expect(
-                    error <= (variant.step == 4 ? 5e-6 : 2e-6) * largest, "\(variant) \(text): error \(error / largest) of the largest")
+                    error <= (variant.step == 4 || variant.taps == 5 ? 5e-6 : 2e-6) * largest,
+                    "\(variant) \(text): error \(error / largest) of the largest")
             }
         }
     }
 
-    @Test("A kernel packed before gives the same bits", arguments: testedLevels, [4, 2])
-    func packed(level: ProcessorLevel, step: Int) throws {
-        let variant = WinogradVariant(step: step, check: .forward)
-        for text in Self.problems {
+    @Test("A kernel packed before gives the same bits", arguments: testedLevels, WinogradVariant.all.filter { $0.check == .forward })
+    func packed(level: ProcessorLevel, variant: WinogradVariant) throws {
+        for text in Self.problems(taps: variant.taps) {
             let operands = try WinogradCase(text, seed: 5)
             let plain = try #require(try operands.run(variant, level, threads: 2, relu: true))
             let packed = try #require(try operands.run(variant, level, threads: 2, relu: true, packed: true))
@@ -137,6 +153,7 @@ struct WinogradTests {
     func packedPlans(level: ProcessorLevel) throws {
         for text in [
             "conv2d n1 ih20 iw20 ic40 oc40 kh3 kw3 s1 p1", "conv2d n1 ih20 iw20 ic40 oc40 kh3 kw3 s2 p1",
+            "conv2d n1 ih20 iw20 ic40 oc40 kh5 kw5 s1 p2",
             "conv2d n1 ih12 iw12 ic48 oc144 kh3 kw3 s1 p1 g2", "conv2d n1 ih10 iw10 ic6 oc33 kh5 kw5 s1 p2",
             "conv2d n1 ih10 iw10 ic3 oc4 kh3 kw3 s1 p1", "conv2d n1 ih4 iw4 ic32 oc16 kh1 kw1 s1 p0",
         ] {
@@ -177,7 +194,12 @@ struct WinogradTests {
         ("conv2d n8 ih14 iw14 ic1024 oc256 kh1 kw1 s1 p0", ["rows", "rows", "rows"]),
         ("conv2d n2 ih33 iw33 ic256 oc256 kh3 kw3 s1 p6 d6", ["rows", "rows", "rows"]),
         ("conv2d n1 ih30 iw30 ic64 oc64 kh3 kw3 s1 p1 g2", ["rows", "rows", "rows"]),
-        ("conv2d n16 ih27 iw27 ic64 oc192 kh5 kw5 s1 p2", ["rows", "rows", "rows"]),
+        ("conv2d n16 ih27 iw27 ic64 oc192 kh5 kw5 s1 p2", ["winograd5", "winograd5", "winograd5"]),
+        ("conv2d n8 ih28 iw28 ic16 oc32 kh5 kw5 s1 p2", ["winograd5", "winograd5", "winograd5"]),
+        ("conv2d n8 ih7 iw7 ic48 oc128 kh5 kw5 s1 p2", ["winograd5", "winograd5", "rows"]),
+        ("conv2d n1 ih7 iw7 ic48 oc128 kh5 kw5 s1 p2", ["rows", "rows", "rows"]),
+        ("conv2d n16 ih27 iw27 ic64 oc192 kh5 kw5 s2 p2", ["rows", "rows", "rows"]),
+        ("conv2d n128 ih14 iw14 ic6 oc16 kh5 kw5 s1 p0", ["rows", "scatter", "rows"]),
     ])
     func choices(text: String, expected: [String]) throws {
         let problem = try Convolution2DProblem(text)

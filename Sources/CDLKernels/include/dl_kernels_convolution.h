@@ -65,6 +65,7 @@ typedef struct dl_convolution_kernels {
     dl_convolution_kernel weights_rows, weights_planes;
     dl_convolution_kernel forward_winograd4, data_winograd4, weights_winograd4;
     dl_convolution_kernel forward_winograd2, data_winograd2, weights_winograd2;
+    dl_convolution_kernel forward_winograd5, data_winograd5, weights_winograd5; /* F(2x2, 5x5) */
     dl_convolution_kernel forward_depthwise, data_depthwise, weights_depthwise;
     dl_matmul_kernel matmul;
     /* sums[columns] = the sum of the rows of from[rows][columns]; scratch: see column_sums_scratch_bytes. */

@@ -16,6 +16,9 @@ enum Convolution2DList {
             name: "winograd4", refusal: { refusalOfWinograd($0, .forward, step: 4) }, kernel: { $0.pointee.forward_winograd4 }),
         Convolution2DImplementation(
             name: "winograd2", refusal: { refusalOfWinograd($0, .forward, step: 2) }, kernel: { $0.pointee.forward_winograd2 }),
+        Convolution2DImplementation(
+            name: "winograd5", refusal: { refusalOfWinograd($0, .forward, step: 2, taps: 5) },
+            kernel: { $0.pointee.forward_winograd5 }),
         Convolution2DImplementation(name: "planes", refusal: refusalOfPlanes, kernel: { $0.pointee.forward_planes }),
         Convolution2DImplementation(
             name: "depthwise", refusal: refusalOfDepthwise, kernel: { $0.pointee.forward_depthwise }),
@@ -31,6 +34,9 @@ enum Convolution2DList {
         Convolution2DImplementation(
             name: "winograd2", refusal: { refusalOfWinograd($0, .backwardData, step: 2) },
             kernel: { $0.pointee.data_winograd2 }),
+        Convolution2DImplementation(
+            name: "winograd5", refusal: { refusalOfWinograd($0, .backwardData, step: 2, taps: 5) },
+            kernel: { $0.pointee.data_winograd5 }),
         Convolution2DImplementation(name: "scatter", refusal: refusalOfScatter, kernel: { $0.pointee.data_scatter }),
         Convolution2DImplementation(
             name: "depthwise", refusal: refusalOfDepthwise, kernel: { $0.pointee.data_depthwise }),
@@ -46,6 +52,9 @@ enum Convolution2DList {
         Convolution2DImplementation(
             name: "winograd2", refusal: { refusalOfWinograd($0, .backwardWeights, step: 2) },
             kernel: { $0.pointee.weights_winograd2 }),
+        Convolution2DImplementation(
+            name: "winograd5", refusal: { refusalOfWinograd($0, .backwardWeights, step: 2, taps: 5) },
+            kernel: { $0.pointee.weights_winograd5 }),
         Convolution2DImplementation(name: "planes", refusal: refusalOfPlanes, kernel: { $0.pointee.weights_planes }),
         Convolution2DImplementation(
             name: "depthwise", refusal: refusalOfDepthwise, kernel: { $0.pointee.weights_depthwise }),

@@ -74,6 +74,21 @@ struct PanelSource {
         }
     }
 
+    /// What packing a panel touches, one cache line for each row of the panel from `row` on, and the bytes from one to the
+    /// next: the first and the second line of a row where it is read, then where it goes to.
+    @inline(__always)
+    func line(_ line: Int, of panel: Int, row: Int) -> (first: UnsafeRawPointer, step: Int)? {
+        let offset = panel &* 2 &* lanes
+        let at = (line & 1) &* 16
+        if blocks > 1 || columns &- offset < 2 &* lanes || at >= 2 &* lanes { return nil }
+        if line >= 2 {
+            return (UnsafeRawPointer(packed + (offset &* depth &+ row &* 2 &* lanes &+ at)), 8 &* lanes)
+        }
+        if !transposed { return (UnsafeRawPointer(from + (row &* stride &+ offset &+ at)), 4 &* stride) }
+        if stride != depth { return nil }
+        return (UnsafeRawPointer(from + (offsets[0] &+ offset &* stride &+ (line &* depth &+ row) &* 16)), 64)
+    }
+
     private func copy(panel: Int, first: Int, end: Int) {
         let offset = panel &* 2 &* lanes
         let width = min(2 &* lanes, columns &- offset)

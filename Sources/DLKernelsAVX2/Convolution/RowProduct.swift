@@ -67,6 +67,8 @@ struct RowProduct {
 
     var blockRows = 0
     var panelGroups = 1
+    /// Pieces from one to the next that the same thread will probably take.
+    var pieceStep = 1
 
     /// The result is larger than what caches keep for the next reader, is written once, whole vector by whole vector, and
     /// storing it is what takes the time.
@@ -100,6 +102,7 @@ struct RowProduct {
             source?.packAll(runtime)
             source = nil
         }
+        pieceStep = max(1, Int(runtime.pointee.threads))
         inParallel(runtime, pieces: blocks &* panelGroups, &self) { job, piece in
             runPiece(job.unsafelyUnwrapped.assumingMemoryBound(to: RowProduct.self), Int(piece))
         }
@@ -138,8 +141,12 @@ private func runPiece(_ job: UnsafePointer<RowProduct>, _ piece: Int) {
                 let table = UnsafeMutableRawPointer(table).assumingMemoryBound(to: TileRow.self)
                 let sums = UnsafeMutableRawPointer(sums).assumingMemoryBound(to: Float.self)
                 fillRows(table, job, first: first, count: count)
+                let later = piece &+ job.pointee.pieceStep
+                let nextPacked = job.pointee.source == nil || later >= groups || panelEnd &- panelFirst > 1
+                    ? nil : share(later, of: groups, job.pointee.panelCount)
                 runBlock(
-                    table, count, job, panelFirst, panelEnd, sums, UnsafeRawPointer(none).assumingMemoryBound(to: Float.self))
+                    table, count, job, panelFirst, panelEnd, nextPacked: nextPacked, sums,
+                    UnsafeRawPointer(none).assumingMemoryBound(to: Float.self))
             }
         }
     }
@@ -149,7 +156,8 @@ private func runPiece(_ job: UnsafePointer<RowProduct>, _ piece: Int) {
 /// cache for all tiles.
 private func runBlock(
     _ table: UnsafePointer<TileRow>, _ count: Int, _ job: UnsafePointer<RowProduct>,
-    _ panelFirst: Int, _ panelEnd: Int, _ sums: UnsafeMutablePointer<Float>, _ none: UnsafePointer<Float>
+    _ panelFirst: Int, _ panelEnd: Int, nextPacked: Int?, _ sums: UnsafeMutablePointer<Float>,
+    _ none: UnsafePointer<Float>
 ) {
     let runCount = job.pointee.runCount
     let length = job.pointee.runLength
@@ -207,7 +215,12 @@ private func runBlock(
                 a.nextStep = fetched
                 var row0 = 0
                 while row0 < count {
-                    if isFirstPanel {
+                    if let nextPacked, let source = job.pointee.source, row0 < 4 &* step,
+                        let next = source.line(row0 / step, of: nextPacked, row: row)
+                    {
+                        a.next = next.first
+                        a.nextStep = next.step
+                    } else if isFirstPanel {
                         askForRows(table, row0 &+ step, of: count, tileRows: step, length: length, &a)
                     } else if fetched > 0 {
                         a.next = nextPanel + row0 / step &* fetched &* taken &* a.length

@@ -12,7 +12,7 @@ struct WinogradPlan {
     /// Channels and filters of the kernel as it is stored.
     let kernelChannels, kernelFilters: Int
     let backward: Bool
-    let side, streams: Int
+    let form: WinogradForm
     let chunk, chunks, panels: Int
     /// The pieces are panels, each of which passes over all tiles, instead of stretches of tiles that pass all panels.
     let byPanel: Bool
@@ -30,20 +30,21 @@ struct WinogradPlan {
     let factorFloats: Int
     let bytes: Int
 
-    init(_ s: Sizes, step: Int, backward: Bool, _ memory: UnsafeMutableRawPointer?) {
+    init(_ s: Sizes, _ form: WinogradForm, backward: Bool, _ memory: UnsafeMutableRawPointer?) {
         let height = backward ? s.height : s.outputHeight
         let width = backward ? s.width : s.outputWidth
         let depth = backward ? s.filters : s.channels
         let columns = backward ? s.channels : s.filters
+        let step = form.step
         let tilesY = divideUp(height, step)
         let tilesX = divideUp(width, step)
         self.backward = backward
-        side = step &+ 2
-        streams = side &* side
+        self.form = form
+        let streams = form.streams
         input = WinogradGrid(
             images: s.batch, height: backward ? s.outputHeight : s.height, width: backward ? s.outputWidth : s.width,
-            channels: depth, tilesY: tilesY, tilesX: tilesX, originY: backward ? s.padTop &- 2 : 0 &- s.padTop,
-            originX: backward ? s.padLeft &- 2 : 0 &- s.padLeft, step: step)
+            channels: depth, tilesY: tilesY, tilesX: tilesX, originY: backward ? s.padTop &- (form.taps &- 1) : 0 &- s.padTop,
+            originX: backward ? s.padLeft &- (form.taps &- 1) : 0 &- s.padLeft, step: step)
         output = WinogradGrid(
             images: s.batch, height: height, width: width, channels: columns, tilesY: tilesY, tilesX: tilesX, originY: 0,
             originX: 0, step: step)
@@ -79,28 +80,30 @@ struct WinogradPlan {
     func kernel(_ w: UnsafePointer<Float>) -> WinogradFactor {
         WinogradFactor(
             w: w, channels: kernelChannels, filters: kernelFilters, backward: backward, chunk: chunk, chunks: chunks,
-            streams: streams)
+            form: form)
     }
+
+    var streams: Int { form.streams }
 
     @inline(__always)
     func vectors(_ panel: Int) -> Int { output.channels &- panel &* 2 &* lanes > lanes ? 2 : 1 }
 }
 
-func winogradScratchBytes(_ problem: UnsafePointer<dl_convolution_problem>, step: Int, backward: Bool) -> Int {
-    WinogradPlan(Sizes(problem), step: step, backward: backward, nil).bytes
+func winogradScratchBytes(_ problem: UnsafePointer<dl_convolution_problem>, _ form: WinogradForm, backward: Bool) -> Int {
+    WinogradPlan(Sizes(problem), form, backward: backward, nil).bytes
 }
 
-func winogradPackedBytes(_ problem: UnsafePointer<dl_convolution_problem>, step: Int) -> Int {
-    let plan = WinogradPlan(Sizes(problem), step: step, backward: false, nil)
+func winogradPackedBytes(_ problem: UnsafePointer<dl_convolution_problem>, _ form: WinogradForm) -> Int {
+    let plan = WinogradPlan(Sizes(problem), form, backward: false, nil)
     return plan.panels &* plan.chunks &* plan.factor.chunkStride &* 4
 }
 
 /// Makes the transform of the kernel that `winograd` takes as `packed`.
 func winogradPack(
     _ problem: UnsafePointer<dl_convolution_problem>, _ w: UnsafePointer<Float>, _ packed: UnsafeMutablePointer<Float>,
-    _ runtime: UnsafePointer<dl_runtime>, step: Int
+    _ runtime: UnsafePointer<dl_runtime>, _ form: WinogradForm
 ) {
-    let plan = WinogradPlan(Sizes(problem), step: step, backward: false, nil)
+    let plan = WinogradPlan(Sizes(problem), form, backward: false, nil)
     makeFactors(plan.kernel(w), packed, runtime)
 }
 
@@ -120,10 +123,10 @@ private struct WinogradJob {
 }
 
 func winograd(
-    _ problem: UnsafePointer<dl_convolution_problem>, _ call: UnsafePointer<dl_convolution_arguments>, step: Int,
-    backward: Bool
+    _ problem: UnsafePointer<dl_convolution_problem>, _ call: UnsafePointer<dl_convolution_arguments>,
+    _ form: WinogradForm, backward: Bool
 ) {
-    let plan = WinogradPlan(Sizes(problem), step: step, backward: backward, call.pointee.scratch)
+    let plan = WinogradPlan(Sizes(problem), form, backward: backward, call.pointee.scratch)
     guard let runtime = call.pointee.runtime, let x = backward ? call.pointee.dy : call.pointee.x,
         let y = call.pointee.result, let w = call.pointee.w ?? call.pointee.packed
     else { return }
@@ -174,10 +177,13 @@ func makeFactors(_ factor: WinogradFactor, _ to: UnsafeMutablePointer<Float>, _ 
 private func kernelRows(
     _ factor: WinogradFactor, panel: Int, chunk: Int, first: Int, end: Int, to: UnsafeMutablePointer<Float>
 ) {
-    if factor.streams == 36 {
-        Winograd<6, 4>.kernelRows(factor, panel: panel, chunk: chunk, first: first, end: end, to: to)
-    } else {
-        Winograd<4, 2>.kernelRows(factor, panel: panel, chunk: chunk, first: first, end: end, to: to)
+    switch factor.form {
+    case .two:
+        Winograd<4, 2, 3>.kernelRows(factor, panel: panel, chunk: chunk, first: first, end: end, to: to)
+    case .four:
+        Winograd<6, 4, 3>.kernelRows(factor, panel: panel, chunk: chunk, first: first, end: end, to: to)
+    case .five:
+        Winograd<6, 2, 5>.kernelRows(factor, panel: panel, chunk: chunk, first: first, end: end, to: to)
     }
 }
 
@@ -186,12 +192,17 @@ private func inputTiles(
 ) {
     let plan = job.pointee.plan
     let pastCaches = lanes == 16 && plan.byPanel && plan.transformedFloats &* plan.blocks >= pastCachesFloats
-    if plan.streams == 36 {
-        Winograd<6, 4>.inputTiles(
+    switch plan.form {
+    case .two:
+        Winograd<4, 2, 3>.inputTiles(
             job.pointee.x, plan.input, first: first, count: count, zeros: plan.zeros, to: to, plan.block, at: at,
             pastCaches: pastCaches)
-    } else {
-        Winograd<4, 2>.inputTiles(
+    case .four:
+        Winograd<6, 4, 3>.inputTiles(
+            job.pointee.x, plan.input, first: first, count: count, zeros: plan.zeros, to: to, plan.block, at: at,
+            pastCaches: pastCaches)
+    case .five:
+        Winograd<6, 2, 5>.inputTiles(
             job.pointee.x, plan.input, first: first, count: count, zeros: plan.zeros, to: to, plan.block, at: at,
             pastCaches: pastCaches)
     }
@@ -239,11 +250,15 @@ private func outputTiles(
 ) {
     let plan = job.pointee.plan
     let block = WinogradBlock(tiles: plan.blockTiles, width: vectors &* lanes, streams: plan.streams)
-    if plan.streams == 36 {
-        Winograd<6, 4>.outputTiles(
+    switch plan.form {
+    case .two:
+        Winograd<4, 2, 3>.outputTiles(
             m, block, at: 0, first: first, count: count, column: panel &* 2 &* lanes, vectors: vectors, job.pointee.target)
-    } else {
-        Winograd<4, 2>.outputTiles(
+    case .four:
+        Winograd<6, 4, 3>.outputTiles(
+            m, block, at: 0, first: first, count: count, column: panel &* 2 &* lanes, vectors: vectors, job.pointee.target)
+    case .five:
+        Winograd<6, 2, 5>.outputTiles(
             m, block, at: 0, first: first, count: count, column: panel &* 2 &* lanes, vectors: vectors, job.pointee.target)
     }
 }

@@ -1,6 +1,6 @@
 import CDLKernels
 
-/// The kernel w [3][3][C][F] as the right factors of the products: for each panel of two vectors of columns (the last of one,
+/// The kernel w [T][T][C][F] as the right factors of the products: for each panel of two vectors of columns (the last of one,
 /// where that suffices), each chunk of the summed channels and each stream a matrix [chunk][panel width].
 ///
 /// Backward to data the columns are C, the summed channels F, and the taps run backwards.
@@ -11,9 +11,9 @@ struct WinogradFactor {
     let backward: Bool
     let depth, columns: Int
     let chunk, chunks: Int
-    let streams: Int
+    let form: WinogradForm
 
-    init(w: UnsafePointer<Float>, channels: Int, filters: Int, backward: Bool, chunk: Int, chunks: Int, streams: Int) {
+    init(w: UnsafePointer<Float>, channels: Int, filters: Int, backward: Bool, chunk: Int, chunks: Int, form: WinogradForm) {
         self.w = w
         self.channels = channels
         self.filters = filters
@@ -22,9 +22,10 @@ struct WinogradFactor {
         columns = backward ? channels : filters
         self.chunk = chunk
         self.chunks = chunks
-        self.streams = streams
+        self.form = form
     }
 
+    var streams: Int { form.streams }
     var panels: Int { divideUp(columns, 2 &* lanes) }
 
     @inline(__always)
@@ -45,8 +46,8 @@ struct WinogradFactor {
 /// How many rows ahead of its use the kernel is fetched.
 private let fetchedRows = 6
 
-/// Room for nine taps of a square of weights, as columns.
-typealias WinogradTurned = InlineArray<2304, Float>
+/// Room for 25 taps of a square of weights, as columns.
+typealias WinogradTurned = InlineArray<6400, Float>
 
 extension Winograd {
     /// Transforms rows `first` ..< `end` of chunk `q` of one panel; `to` is where the chunk begins.
@@ -61,7 +62,7 @@ extension Winograd {
             for k in first..<end {
                 let row = f.w + ((k0 &+ k) &* f.filters &+ column)
                 // The rows lie far apart: nothing but this fetches them in time.
-                for tap in 0..<9 {
+                for tap in 0..<T &* T {
                     let ahead = UnsafeRawPointer(row) + 4 &* (tap &* tapStride &+ fetchedRows &* f.filters)
                     dl_prefetch(ahead)
                     dl_prefetch(ahead + 4 &* lanes)
@@ -86,10 +87,10 @@ extension Winograd {
                 let rows = min(lanes, end &- k)
                 for v in 0..<f.vectors(panel) {
                     let c = column &+ v &* lanes
-                    for tap in 0..<9 {
-                        // Tap 8 - t of the kernel is tap t of the turned one.
+                    for tap in 0..<T &* T {
+                        // The last tap of the kernel is the first of the turned one.
                         transposeBlock(
-                            f.w + ((8 &- tap) &* tapStride &+ c &* f.filters &+ k0 &+ k), stride: f.filters,
+                            f.w + ((T &* T &- 1 &- tap) &* tapStride &+ c &* f.filters &+ k0 &+ k), stride: f.filters,
                             rows: min(lanes, f.columns &- c), columns: rows, turned + tap &* lanes &* lanes, toStride: lanes)
                     }
                     for r in 0..<rows {
@@ -122,10 +123,10 @@ extension Winograd {
         _ w: UnsafePointer<Float>, _ tapStride: Int, _ present: Int?, _ to: UnsafeMutablePointer<Float>, _ stride: Int
     ) {
         var rows = InlineArray<I, Taps> { _ in Taps { _ in Vector(repeating: 0) } }
-        for j in 0..<3 {
+        for j in 0..<T {
             var column = Taps { _ in Vector(repeating: 0) }
-            for i in 0..<3 {
-                let p = w + (i &* 3 &+ j) &* tapStride
+            for i in 0..<T {
+                let p = w + (i &* T &+ j) &* tapStride
                 if let present {
                     column[i] = loadFirst(p, present)
                 } else {

@@ -1,19 +1,20 @@
 import CDLKernels
 
-/// Winograd's convolution F(O x O, 3 x 3): a tile of O x O outputs from I x I inputs, I = O + 2, with I * I products
-/// instead of 9 * O * O.
+/// Winograd's convolution F(O x O, T x T): a tile of O x O outputs from I x I inputs, I = O + T - 1, with I * I products
+/// instead of T * T * O * O.
 ///
 ///     y = A^T ((G w G^T) * (B^T x B)) A
 ///
 /// with * element by element and summed over channels. (S. Winograd, Arithmetic Complexity of Computations, 1980; A. Lavin and
-/// S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016.) O = 2 has the points 0, 1, -1 and infinity;
-/// O = 4 has 0, √2, -√2, 1/√2, -1/√2 and infinity, whose rounding error is a fifth of that of 0, ±1, ±2.
+/// S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016.) I = 4 has the points 0, 1, -1 and infinity;
+/// I = 6 has 0, √2, -√2, 1/√2, -1/√2 and infinity, whose rounding error is a fifth of that of 0, ±1, ±2: O = 4 with 3 taps,
+/// O = 2 with 5.
 ///
 /// Each function transforms a vector of independent columns (channels); two dimensions are rows, then columns.
-enum Winograd<let I: Int, let O: Int> {
+enum Winograd<let I: Int, let O: Int, let T: Int> {
     typealias Inputs = InlineArray<I, Vector>
     typealias Outputs = InlineArray<O, Vector>
-    typealias Taps = InlineArray<3, Vector>
+    typealias Taps = InlineArray<T, Vector>
 
     /// B^T x
     @inline(__always)
@@ -57,6 +58,10 @@ enum Winograd<let I: Int, let O: Int> {
             let difference2 = m[3] - m[4]
             y[0] = m[0] + sum1 + sum2
             y[1] = p * fma(half, difference2, difference1)
+            if O == 2 {
+                y[1] += m[5]
+                return y
+            }
             y[2] = fma(half, sum2, sum1 + sum1)
             y[3] = fma(p + p, fma(Vector(repeating: 0.125), difference2, difference1), m[5])
         } else {
@@ -71,16 +76,26 @@ enum Winograd<let I: Int, let O: Int> {
     static func kernel(_ w: Taps) -> Inputs {
         var u = Inputs { _ in Vector(repeating: 0) }
         if I == 6 {
-            let even1 = fma(Vector(repeating: 2), w[2], w[0]) * Vector(repeating: 1 / 6)
-            let odd1 = w[1] * Vector(repeating: root2 / 6)
-            let even2 = fma(Vector(repeating: 0.5), w[2], w[0]) * Vector(repeating: -2 / 3)
-            let odd2 = w[1] * Vector(repeating: -halfRoot2 * 2 / 3)
+            var even1 = fma(Vector(repeating: 2), w[2], w[0])
+            var odd1 = w[1]
+            var even2 = fma(Vector(repeating: 0.5), w[2], w[0])
+            var odd2 = w[1]
+            if T == 5 {
+                even1 = fma(Vector(repeating: 4), w[4], even1)
+                odd1 = fma(Vector(repeating: 2), w[3], odd1)
+                even2 = fma(Vector(repeating: 0.25), w[4], even2)
+                odd2 = fma(Vector(repeating: 0.5), w[3], odd2)
+            }
+            even1 *= Vector(repeating: 1 / 6)
+            odd1 *= Vector(repeating: root2 / 6)
+            even2 *= Vector(repeating: -2 / 3)
+            odd2 *= Vector(repeating: -halfRoot2 * 2 / 3)
             u[0] = w[0]
             u[1] = even1 + odd1
             u[2] = even1 - odd1
             u[3] = even2 + odd2
             u[4] = even2 - odd2
-            u[5] = w[2]
+            u[5] = w[T &- 1]
         } else {
             let even = (w[0] + w[2]) * Vector(repeating: 0.5)
             let odd = w[1] * Vector(repeating: 0.5)
@@ -101,16 +116,16 @@ enum Winograd<let I: Int, let O: Int> {
             let q = Vector(repeating: halfRoot2)
             let two = Vector(repeating: 2)
             let half = Vector(repeating: 0.5)
-            let even1 = fma(two, y[2], y[0])
-            let odd1 = fma(two, y[3], y[1])
-            let even2 = fma(half, y[2], y[0])
-            let odd2 = fma(half, y[3], y[1])
+            let even1 = O == 2 ? y[0] : fma(two, y[2], y[0])
+            let odd1 = O == 2 ? y[1] : fma(two, y[3], y[1])
+            let even2 = O == 2 ? y[0] : fma(half, y[2], y[0])
+            let odd2 = O == 2 ? y[1] : fma(half, y[3], y[1])
             m[0] = y[0]
             m[1] = fma(p, odd1, even1)
             m[2] = fma(-p, odd1, even1)
             m[3] = fma(q, odd2, even2)
             m[4] = fma(-q, odd2, even2)
-            m[5] = y[3]
+            m[5] = y[O &- 1]
         } else {
             m[0] = y[0]
             m[1] = y[0] + y[1]
@@ -131,8 +146,15 @@ enum Winograd<let I: Int, let O: Int> {
             let difference2 = u[3] - u[4]
             let even1 = sum1 * Vector(repeating: 1 / 6)
             let even2 = sum2 * Vector(repeating: -2 / 3)
+            let odd2 = Vector(repeating: -halfRoot2 * 2 / 3) * difference2
             w[0] = u[0] + even1 + even2
-            w[1] = fma(Vector(repeating: root2 / 6), difference1, Vector(repeating: -halfRoot2 * 2 / 3) * difference2)
+            w[1] = fma(Vector(repeating: root2 / 6), difference1, odd2)
+            if T == 5 {
+                w[2] = fma(Vector(repeating: 2), even1, Vector(repeating: 0.5) * even2)
+                w[3] = fma(Vector(repeating: root2 / 3), difference1, Vector(repeating: 0.5) * odd2)
+                w[4] = fma(Vector(repeating: 4), even1, fma(Vector(repeating: 0.25), even2, u[5]))
+                return w
+            }
             w[2] = fma(Vector(repeating: 2), even1, fma(Vector(repeating: 0.5), even2, u[5]))
         } else {
             let half = Vector(repeating: 0.5)
@@ -142,6 +164,17 @@ enum Winograd<let I: Int, let O: Int> {
         }
         return w
     }
+}
+
+/// The three that are compiled.
+enum WinogradForm {
+    /// F(2x2, 3x3), F(4x4, 3x3), F(2x2, 5x5)
+    case two, four, five
+
+    /// Outputs of a tile in a row.
+    var step: Int { self == .four ? 4 : 2 }
+    var taps: Int { self == .five ? 5 : 3 }
+    var streams: Int { self == .two ? 16 : 36 }
 }
 
 private let root2: Float = 1.414213562373095

@@ -15,7 +15,7 @@ private let streamedGradient = 500_000
 private struct WinogradWeightsPlan {
     let s: Sizes
     let input, gradient: WinogradGrid
-    let streams: Int
+    let form: WinogradForm
     let chunk, chunks, panels: Int
     /// Each piece sums its own stretch of tiles; the sums are added in the end. Else each piece has its part of dw.
     let byTiles: Bool
@@ -37,8 +37,11 @@ private struct WinogradWeightsPlan {
     let partialFloats: Int
     let bytes: Int
 
-    init(_ s: Sizes, step: Int, _ memory: UnsafeMutableRawPointer?) {
+    init(_ s: Sizes, _ form: WinogradForm, _ memory: UnsafeMutableRawPointer?) {
         self.s = s
+        self.form = form
+        let step = form.step
+        let streams = form.streams
         let tilesY = divideUp(s.outputHeight, step)
         let tilesX = divideUp(s.outputWidth, step)
         input = WinogradGrid(
@@ -47,7 +50,6 @@ private struct WinogradWeightsPlan {
         gradient = WinogradGrid(
             images: s.batch, height: s.outputHeight, width: s.outputWidth, channels: s.filters, tilesY: tilesY,
             tilesX: tilesX, originY: 0, originX: 0, step: step)
-        streams = (step &+ 2) &* (step &+ 2)
         let tiles = input.tiles
         panels = divideUp(s.filters, 2 &* lanes)
         byTiles = streams &* s.channels &* s.filters <= ownGradientLimit && tiles > 96
@@ -65,7 +67,7 @@ private struct WinogradWeightsPlan {
         // One round needs only the sums of the part at hand.
         sumFloats = byTiles || roundBlocks < blocks ? unitFloats &* panels &* chunks : unitFloats
         let sumCopies = byTiles || roundBlocks >= blocks ? pieces : 1
-        partialFloats = byTiles && pieces > 1 ? roundUp(9 &* s.channels &* s.filters, 16) : 0
+        partialFloats = byTiles && pieces > 1 ? roundUp(s.taps &* s.channels &* s.filters, 16) : 0
         var cursor = ScratchCursor(memory)
         slots = winogradSlots(&cursor)
         zeros = cursor.floats(lanes)
@@ -76,6 +78,7 @@ private struct WinogradWeightsPlan {
         bytes = cursor.bytes
     }
 
+    var streams: Int { form.streams }
     var vBlock: WinogradBlock { WinogradBlock(tiles: blockTiles, width: chunk, streams: streams) }
     var dBlock: WinogradBlock { WinogradBlock(tiles: blockTiles, width: 2 &* lanes, streams: streams) }
 
@@ -86,8 +89,8 @@ private struct WinogradWeightsPlan {
     func chunkLength(_ q: Int) -> Int { min(chunk, s.channels &- q &* chunk) }
 }
 
-func winogradWeightsScratchBytes(_ problem: UnsafePointer<dl_convolution_problem>, step: Int) -> Int {
-    WinogradWeightsPlan(Sizes(problem), step: step, nil).bytes
+func winogradWeightsScratchBytes(_ problem: UnsafePointer<dl_convolution_problem>, _ form: WinogradForm) -> Int {
+    WinogradWeightsPlan(Sizes(problem), form, nil).bytes
 }
 
 private struct WinogradWeightsJob {
@@ -102,9 +105,9 @@ private struct WinogradWeightsJob {
 }
 
 func winogradWeights(
-    _ problem: UnsafePointer<dl_convolution_problem>, _ call: UnsafePointer<dl_convolution_arguments>, step: Int
+    _ problem: UnsafePointer<dl_convolution_problem>, _ call: UnsafePointer<dl_convolution_arguments>, _ form: WinogradForm
 ) {
-    let plan = WinogradWeightsPlan(Sizes(problem), step: step, call.pointee.scratch)
+    let plan = WinogradWeightsPlan(Sizes(problem), form, call.pointee.scratch)
     guard let runtime = call.pointee.runtime, let x = call.pointee.x, let dy = call.pointee.dy,
         let dw = call.pointee.result
     else { return }
@@ -117,7 +120,7 @@ func winogradWeights(
             sumTiles(job, Int(piece))
         }
         if plan.partialFloats > 0 {
-            let floats = 9 &* plan.s.channels &* plan.s.filters
+            let floats = plan.s.taps &* plan.s.channels &* plan.s.filters
             job.slices = max(1, min(16, floats / 4096))
             inParallel(runtime, pieces: job.slices, &job) { job, piece in
                 let job = job.unsafelyUnwrapped.assumingMemoryBound(to: WinogradWeightsJob.self)
@@ -147,15 +150,21 @@ private func transform(
     d: UnsafeMutablePointer<Float>, at: Int
 ) {
     let plan = job.pointee.plan
-    if plan.streams == 36 {
-        Winograd<6, 4>.inputTiles(
+    switch plan.form {
+    case .two:
+        Winograd<4, 2, 3>.inputTiles(
             job.pointee.x, plan.input, first: first, count: count, zeros: plan.zeros, to: v, plan.vBlock, at: at)
-        Winograd<6, 4>.gradientTiles(
+        Winograd<4, 2, 3>.gradientTiles(
             job.pointee.dy, plan.gradient, first: first, count: count, zeros: plan.zeros, to: d, plan.dBlock, at: at)
-    } else {
-        Winograd<4, 2>.inputTiles(
+    case .four:
+        Winograd<6, 4, 3>.inputTiles(
             job.pointee.x, plan.input, first: first, count: count, zeros: plan.zeros, to: v, plan.vBlock, at: at)
-        Winograd<4, 2>.gradientTiles(
+        Winograd<6, 4, 3>.gradientTiles(
+            job.pointee.dy, plan.gradient, first: first, count: count, zeros: plan.zeros, to: d, plan.dBlock, at: at)
+    case .five:
+        Winograd<6, 2, 5>.inputTiles(
+            job.pointee.x, plan.input, first: first, count: count, zeros: plan.zeros, to: v, plan.vBlock, at: at)
+        Winograd<6, 2, 5>.gradientTiles(
             job.pointee.dy, plan.gradient, first: first, count: count, zeros: plan.zeros, to: d, plan.dBlock, at: at)
     }
 }
@@ -209,14 +218,19 @@ private func writeGradient(
     let target = to + (q &* plan.chunk &* plan.s.filters &+ panel &* 2 &* lanes)
     let present = plan.s.filters &- panel &* 2 &* lanes
     let tapStride = plan.s.channels &* plan.s.filters
-    let streamed = lanes == 16 && 9 &* tapStride >= streamedGradient && plan.s.filters % lanes == 0
+    let streamed = lanes == 16 && plan.s.taps &* tapStride >= streamedGradient && plan.s.filters % lanes == 0
         && Int(bitPattern: target) % 64 == 0
-    if plan.streams == 36 {
-        Winograd<6, 4>.kernelGradient(
+    switch plan.form {
+    case .two:
+        Winograd<4, 2, 3>.kernelGradient(
             from, block, rows: plan.chunkLength(q), columns: present, to: target, rowStride: plan.s.filters,
             tapStride: tapStride, streamed: streamed)
-    } else {
-        Winograd<4, 2>.kernelGradient(
+    case .four:
+        Winograd<6, 4, 3>.kernelGradient(
+            from, block, rows: plan.chunkLength(q), columns: present, to: target, rowStride: plan.s.filters,
+            tapStride: tapStride, streamed: streamed)
+    case .five:
+        Winograd<6, 2, 5>.kernelGradient(
             from, block, rows: plan.chunkLength(q), columns: present, to: target, rowStride: plan.s.filters,
             tapStride: tapStride, streamed: streamed)
     }
@@ -254,7 +268,7 @@ private func sumTiles(_ job: UnsafePointer<WinogradWeightsJob>, _ piece: Int) {
 
 private func addPartials(_ job: UnsafePointer<WinogradWeightsJob>, _ slice: Int) {
     let plan = job.pointee.plan
-    let floats = 9 &* plan.s.channels &* plan.s.filters
+    let floats = plan.s.taps &* plan.s.channels &* plan.s.filters
     let vectors = divideUp(floats, lanes)
     let end = min(floats, share(slice &+ 1, of: job.pointee.slices, vectors) &* lanes)
     var i = share(slice, of: job.pointee.slices, vectors) &* lanes
@@ -290,7 +304,7 @@ private func sumParts(_ job: UnsafePointer<WinogradWeightsJob>, _ piece: Int) {
 }
 
 extension Winograd {
-    /// Transforms the sums of `rows` channels and `columns` filters, at most a panel, to the nine taps of dw.
+    /// Transforms the sums of `rows` channels and `columns` filters, at most a panel, to the taps of dw.
     static func kernelGradient(
         _ from: UnsafePointer<Float>, _ block: WinogradBlock, rows: Int, columns: Int, to: UnsafeMutablePointer<Float>,
         rowStride: Int, tapStride: Int, streamed: Bool
@@ -328,17 +342,17 @@ extension Winograd {
         _ u: UnsafePointer<Float>, _ stride: Int, _ to: UnsafeMutablePointer<Float>, _ tapStride: Int, _ present: Int,
         streamed: Bool
     ) {
-        var t = InlineArray<3, Inputs> { _ in Inputs { _ in Vector(repeating: 0) } }
+        var t = InlineArray<T, Inputs> { _ in Inputs { _ in Vector(repeating: 0) } }
         for j in 0..<I {
             var column = Inputs { _ in Vector(repeating: 0) }
             for i in 0..<I { column[i] = load(u + (i &* I &+ j) &* stride) }
             let out = kernelAdjoint(column)
-            for i in 0..<3 { t[i][j] = out[i] }
+            for i in 0..<T { t[i][j] = out[i] }
         }
-        for i in 0..<3 {
+        for i in 0..<T {
             let out = kernelAdjoint(t[i])
-            for j in 0..<3 {
-                let p = to + (i &* 3 &+ j) &* tapStride
+            for j in 0..<T {
+                let p = to + (i &* T &+ j) &* tapStride
                 if streamed { stream(out[j], p) } else { storeFirst(out[j], p, present) }
             }
         }

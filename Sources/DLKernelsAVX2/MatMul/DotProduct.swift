@@ -52,70 +52,103 @@ struct DotProduct {
     private typealias FullDotTile = DotTile<2, 4>
 #endif
 
+/// Floats of the right factor's rows that all rows of the left one pass over before the next ones, in the first-level cache.
+private let dotDepth = 1024
+/// Rows of the left factor at most.
+private let dotRowLimit = 24
+
+private typealias DotSums = InlineArray<1536, Float>
+
 private func dotColumns(_ job: UnsafePointer<DotProduct>, _ column: Int, _ columns: Int) {
-    var row = 0
-    while row < job.pointee.m {
-        let rows = min(dotTileRows, job.pointee.m &- row)
-        if rows == dotTileRows && columns == 4 {
-            fullTile(job, row, column)
-        } else if columns == 4 {
-            for r in 0..<rows { DotTile<1, 4>.run(job, row &+ r, column) }
+    let m = job.pointee.m
+    let whole = columns == 4 && m <= dotRowLimit ? m / dotTileRows &* dotTileRows : 0
+    if whole > 0 { fullTiles(job, whole, column) }
+    for row in whole..<m {
+        if columns == 4 {
+            DotTile<1, 4>.run(job, row, column)
         } else {
-            for r in 0..<rows {
-                for c in 0..<columns { DotTile<1, 1>.run(job, row &+ r, column &+ c) }
-            }
+            for c in 0..<columns { DotTile<1, 1>.run(job, row, column &+ c) }
         }
-        row &+= rows
     }
 }
 
-/// As many elements as a vector has lanes, so that their lanes can be added all at once.
-private func fullTile(_ job: UnsafePointer<DotProduct>, _ row: Int, _ column: Int) {
-    var sums = InlineArray<256, Float> { _ in 0 }
+/// As many elements of each tile as a vector has lanes, so that their lanes can be added all at once.
+private func fullTiles(_ job: UnsafePointer<DotProduct>, _ rows: Int, _ column: Int) {
+    var sums = DotSums(repeating: 0)
     withUnsafeMutablePointer(to: &sums) { sums in
         let sums = UnsafeMutableRawPointer(sums).assumingMemoryBound(to: Float.self)
-        FullDotTile.sum(job, row, column, sums)
-        #if DL_AVX512
-            let totals = dl_lane_sums16(sums)
-        #else
-            let totals = dl_lane_sums8(sums)
-        #endif
-        store(totals, sums)
-        let zero = SIMD4<Float>(repeating: 0)
-        for r in 0..<dotTileRows {
-            let to = UnsafeMutableRawPointer(job.pointee.to + ((row &+ r) &* job.pointee.n &+ column))
-            var value = UnsafeRawPointer(sums + 4 &* r).loadUnaligned(as: SIMD4<Float>.self)
-            if job.pointee.accumulate { value += to.loadUnaligned(as: SIMD4<Float>.self) }
-            if let bias = job.pointee.bias { value += UnsafeRawPointer(bias + column).loadUnaligned(as: SIMD4<Float>.self) }
-            if job.pointee.relu { value.replace(with: zero, where: value .< zero) }
-            to.storeBytes(of: value, as: SIMD4<Float>.self)
+        let k = job.pointee.k
+        let next = column &+ 8 <= job.pointee.n ? job.pointee.right + (column &+ 4) &* k : job.pointee.left
+        let step = column &+ 8 <= job.pointee.n ? lanes : 0
+        var first = 0
+        while first < k {
+            let end = min(k, first &+ dotDepth)
+            for tile in 0..<rows / dotTileRows {
+                // Each of the first tiles fetches one of the next four columns.
+                let ask = step > 0 && tile < 4 ? next + (tile &* k &+ first) : next
+                FullDotTile.sum(
+                    job, tile &* dotTileRows, column, first, end, sums + tile &* dotTileRows &* 4 &* lanes, ask,
+                    tile < 4 ? step : 0)
+            }
+            first = end
         }
+        for tile in 0..<rows / dotTileRows {
+            finishTile(job, tile &* dotTileRows, column, sums + tile &* dotTileRows &* 4 &* lanes)
+        }
+    }
+}
+
+private func finishTile(
+    _ job: UnsafePointer<DotProduct>, _ row: Int, _ column: Int, _ sums: UnsafeMutablePointer<Float>
+) {
+    #if DL_AVX512
+        let totals = dl_lane_sums16(sums)
+    #else
+        let totals = dl_lane_sums8(sums)
+    #endif
+    store(totals, sums)
+    let zero = SIMD4<Float>(repeating: 0)
+    for r in 0..<dotTileRows {
+        let to = UnsafeMutableRawPointer(job.pointee.to + ((row &+ r) &* job.pointee.n &+ column))
+        var value = UnsafeRawPointer(sums + 4 &* r).loadUnaligned(as: SIMD4<Float>.self)
+        if job.pointee.accumulate { value += to.loadUnaligned(as: SIMD4<Float>.self) }
+        if let bias = job.pointee.bias { value += UnsafeRawPointer(bias + column).loadUnaligned(as: SIMD4<Float>.self) }
+        if job.pointee.relu { value.replace(with: zero, where: value .< zero) }
+        to.storeBytes(of: value, as: SIMD4<Float>.self)
     }
 }
 
 private enum DotTile<let R: Int, let C: Int> {
-    /// The vectors whose lanes are to be added, row by row.
+    /// Adds the products from `first` to `end` to the vectors whose lanes are to be added, row by row.
     @inline(never)
-    static func sum(_ job: UnsafePointer<DotProduct>, _ row: Int, _ column: Int, _ out: UnsafeMutablePointer<Float>) {
+    static func sum(
+        _ job: UnsafePointer<DotProduct>, _ row: Int, _ column: Int, _ first: Int, _ end: Int,
+        _ out: UnsafeMutablePointer<Float>, _ next: UnsafePointer<Float>, _ nextStep: Int
+    ) {
         let k = job.pointee.k
         let left = job.pointee.left + row &* k
         let right = job.pointee.right + column &* k
-        var sums = InlineArray<R, InlineArray<C, Vector>> { _ in InlineArray { _ in Vector(repeating: 0) } }
-        var i = 0
-        while i &+ lanes <= k {
+        var sums = InlineArray<R, InlineArray<C, Vector>> { r in
+            InlineArray { c in load(UnsafePointer(out) + (r &* C &+ c) &* lanes) }
+        }
+        var next = next
+        var i = first
+        while i &+ lanes <= end {
             var b = InlineArray<C, Vector> { _ in Vector(repeating: 0) }
             for c in 0..<C { b[c] = load(right + (c &* k &+ i)) }
+            dl_prefetch_far(next)
+            next += nextStep
             for r in 0..<R {
                 let a = load(left + (r &* k &+ i))
                 for c in 0..<C { sums[r][c] = fma(a, b[c], sums[r][c]) }
             }
             i &+= lanes
         }
-        if i < k {
+        if i < end {
             var b = InlineArray<C, Vector> { _ in Vector(repeating: 0) }
-            for c in 0..<C { b[c] = loadFirst(right + (c &* k &+ i), k &- i) }
+            for c in 0..<C { b[c] = loadFirst(right + (c &* k &+ i), end &- i) }
             for r in 0..<R {
-                let a = loadFirst(left + (r &* k &+ i), k &- i)
+                let a = loadFirst(left + (r &* k &+ i), end &- i)
                 for c in 0..<C { sums[r][c] = fma(a, b[c], sums[r][c]) }
             }
         }
@@ -128,7 +161,7 @@ private enum DotTile<let R: Int, let C: Int> {
         var sums = InlineArray<256, Float> { _ in 0 }
         withUnsafeMutablePointer(to: &sums) { sums in
             let sums = UnsafeMutableRawPointer(sums).assumingMemoryBound(to: Float.self)
-            sum(job, row, column, sums)
+            sum(job, row, column, 0, job.pointee.k, sums, job.pointee.left, 0)
             for r in 0..<R {
                 for c in 0..<C {
                     let p = job.pointee.to + ((row &+ r) &* job.pointee.n &+ column &+ c)

@@ -1,21 +1,24 @@
 import CDLKernels
 
-/// Columns of the right factor that one piece takes: a row of them is long enough to be fetched ahead, and their sums stay in
-/// the first-level cache.
-private let streamColumns = 256
-/// Rows of the right factor between two changes of the part of the left factor that is at hand.
-private let streamDepth = 128
-/// Rows of the right factor from the one in use to the one that is being fetched.
-private let fetchAhead = 12
+/// Columns of the right factor that one piece takes at most and at least: of each row a stretch long enough that the
+/// processor fetches ahead by itself.
+private let streamColumns = 1024
+private let leastColumns = 256
+/// Rows of the right factor that are taken at once: the processor follows that many stretches.
+private let streamDepth = 16
 
-/// Floats of the sums and of the left factor's part that one piece keeps.
-private func pieceFloats(_ m: Int) -> Int { m &* (streamColumns &+ streamDepth) }
+/// Columns of one piece; as wide as the threads leave it.
+private func pieceColumns(_ n: Int, threads: Int) -> Int {
+    min(streamColumns, max(leastColumns, roundUp(divideUp(n, 2 &* max(1, threads)), 2 &* lanes)))
+}
 
-func streamPieces(_ n: Int) -> Int { divideUp(n, streamColumns) }
-func streamScratchFloats(m: Int, n: Int) -> Int { streamPieces(n) &* pieceFloats(m) }
+/// The sums, and for each piece the left factor's part.
+func streamScratchFloats(m: Int, n: Int) -> Int {
+    m &* (roundUp(n, lanes) &+ divideUp(n, leastColumns) &* streamDepth)
+}
 
-/// c[m][n] = left right for some tens of rows and a right factor that no cache holds: it is read once, row by row, and
-/// the sums stay in the cache instead of in registers. Taken panel by panel it would be read in pieces of a cache line each.
+/// c[m][n] = left right for some tens of rows and a right factor that no cache holds: it is read once, some rows of it side
+/// by side. Taken panel by panel it would be read in pieces of a cache line each.
 struct StreamProduct {
     var left: UnsafePointer<Float>
     var right: UnsafePointer<Float>
@@ -27,9 +30,28 @@ struct StreamProduct {
     var relu: Bool
     var accumulate: Bool
     var scratch: UnsafeMutablePointer<Float>
+    fileprivate var width = 0
 
+    init(
+        left: UnsafePointer<Float>, right: UnsafePointer<Float>, to: UnsafeMutablePointer<Float>, m: Int, n: Int, k: Int,
+        bias: UnsafePointer<Float>?, relu: Bool, accumulate: Bool, scratch: UnsafeMutablePointer<Float>
+    ) {
+        self.left = left
+        self.right = right
+        self.to = to
+        self.m = m
+        self.n = n
+        self.k = k
+        self.bias = bias
+        self.relu = relu
+        self.accumulate = accumulate
+        self.scratch = scratch
+    }
+
+    /// The columns are shared out; no number depends on how.
     mutating func run(_ runtime: UnsafePointer<dl_runtime>) {
-        inParallel(runtime, pieces: streamPieces(n), &self) { job, piece in
+        width = pieceColumns(n, threads: Int(runtime.pointee.threads))
+        inParallel(runtime, pieces: divideUp(n, width), &self) { job, piece in
             let job = job.unsafelyUnwrapped.assumingMemoryBound(to: StreamProduct.self)
             streamPiece(job.pointee, Int(piece))
         }
@@ -37,23 +59,28 @@ struct StreamProduct {
 }
 
 private func streamPiece(_ job: StreamProduct, _ piece: Int) {
-    let first = piece &* streamColumns
-    let columns = min(streamColumns, job.n &- first)
-    let sums = job.scratch + piece &* pieceFloats(job.m)
-    let part = sums + job.m &* streamColumns
-    clearFloats(sums, job.m &* streamColumns)
+    let first = piece &* job.width
+    let columns = min(job.width, job.n &- first)
+    let stride = roundUp(columns, lanes)
+    let part = job.scratch + piece &* job.m &* streamDepth
+    let sums = job.scratch + job.m &* (divideUp(job.n, leastColumns) &* streamDepth &+ first)
+    clearFloats(sums, job.m &* stride)
     var i = 0
     while i < job.k {
         let depth = min(streamDepth, job.k &- i)
-        for row in 0..<job.m { copyFloats(job.left + (row &* job.k &+ i), part + row &* streamDepth, depth) }
-        var k = 0
-        while k &+ 4 <= depth {
-            addRows(job, part + k, job.right + ((i &+ k) &* job.n &+ first), sums, columns, ahead: i &+ k &+ fetchAhead &+ 4 <= job.k)
-            k &+= 4
+        for row in 0..<job.m {
+            for k in 0..<depth { part[k &* job.m &+ row] = job.left[row &* job.k &+ i &+ k] }
         }
-        while k < depth {
-            addRow(job, part + k, job.right + ((i &+ k) &* job.n &+ first), sums, columns)
-            k &+= 1
+        var a = StreamArguments(
+            left: UnsafePointer(part), rows: job.m, right: job.right + (i &* job.n &+ first), rightStride: job.n, depth: depth,
+            count: lanes, sums: sums, stride: stride)
+        var at = 0
+        while at < columns {
+            a.count = min(lanes, columns &- at)
+            addVector(a)
+            a.right += lanes
+            a.sums += lanes
+            at &+= lanes
         }
         i &+= depth
     }
@@ -62,7 +89,7 @@ private func streamPiece(_ job: StreamProduct, _ piece: Int) {
         var at = 0
         while at < columns {
             let p = job.to + (row &* job.n &+ first &+ at)
-            var value = load(sums + (row &* streamColumns &+ at))
+            var value = load(sums + (row &* stride &+ at))
             if job.accumulate { value += loadFirst(p, columns &- at) }
             if let bias = job.bias { value += loadFirst(bias + (first &+ at), columns &- at) }
             storeFirst(maximum(floor, value), p, columns &- at)
@@ -71,70 +98,60 @@ private func streamPiece(_ job: StreamProduct, _ piece: Int) {
     }
 }
 
-/// Adds the products with four rows of the right factor, two vectors of columns at a time.
-@inline(never)
-private func addRows(
-    _ job: StreamProduct, _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>,
-    _ sums: UnsafeMutablePointer<Float>, _ columns: Int, ahead: Bool
-) {
-    let n = job.n, m = job.m
-    var at = 0
-    while at &+ 2 &* lanes <= columns {
-        let w = right + at
-        if ahead {
-            for r in 0..<4 {
-                dl_prefetch(w + (fetchAhead &+ r) &* n)
-                #if DL_AVX512
-                    dl_prefetch(w + ((fetchAhead &+ r) &* n &+ lanes))
-                #endif
-            }
+/// One vector of columns of some rows.
+private struct StreamArguments {
+    /// [depth][rows]
+    var left: UnsafePointer<Float>
+    var rows: Int
+    var right: UnsafePointer<Float>
+    var rightStride: Int
+    var depth: Int
+    /// Columns that can be read.
+    var count: Int
+    var sums: UnsafeMutablePointer<Float>
+    var stride: Int
+}
+
+private func addVector(_ a: StreamArguments) {
+    var row = 0
+    #if DL_AVX512
+        while row &+ 16 <= a.rows {
+            StreamTile<16>.add(a, row)
+            row &+= 16
         }
-        let a0 = load(w), b0 = load(w + lanes)
-        let a1 = load(w + n), b1 = load(w + (n &+ lanes))
-        let a2 = load(w + 2 &* n), b2 = load(w + (2 &* n &+ lanes))
-        let a3 = load(w + 3 &* n), b3 = load(w + (3 &* n &+ lanes))
-        var x = left
-        var sum = sums + at
-        for _ in 0..<m {
-            let x0 = Vector(repeating: x[0]), x1 = Vector(repeating: x[1])
-            let x2 = Vector(repeating: x[2]), x3 = Vector(repeating: x[3])
-            var s = fma(x0, a0, load(sum)), t = fma(x0, b0, load(sum + lanes))
-            s = fma(x1, a1, s)
-            t = fma(x1, b1, t)
-            s = fma(x2, a2, s)
-            t = fma(x2, b2, t)
-            store(fma(x3, a3, s), sum)
-            store(fma(x3, b3, t), sum + lanes)
-            x += streamDepth
-            sum += streamColumns
-        }
-        at &+= 2 &* lanes
+    #endif
+    while row &+ 8 <= a.rows {
+        StreamTile<8>.add(a, row)
+        row &+= 8
     }
-    while at < columns {
-        for r in 0..<4 { addVector(job, left + r, right + (r &* n &+ at), sums + at, columns &- at) }
-        at &+= lanes
+    while row &+ 4 <= a.rows {
+        StreamTile<4>.add(a, row)
+        row &+= 4
+    }
+    while row < a.rows {
+        StreamTile<1>.add(a, row)
+        row &+= 1
     }
 }
 
-private func addRow(
-    _ job: StreamProduct, _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>,
-    _ sums: UnsafeMutablePointer<Float>, _ columns: Int
-) {
-    var at = 0
-    while at < columns {
-        addVector(job, left, right + at, sums + at, columns &- at)
-        at &+= lanes
+private enum StreamTile<let R: Int> {
+    @inline(never)
+    static func add(_ a: StreamArguments, _ row: Int) {
+        if a.count == lanes { add(a, row, whole: true) } else { add(a, row, whole: false) }
     }
-}
 
-@inline(__always)
-private func addVector(
-    _ job: StreamProduct, _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>,
-    _ sums: UnsafeMutablePointer<Float>, _ count: Int
-) {
-    let w = loadFirst(right, count)
-    for row in 0..<job.m {
-        let sum = sums + row &* streamColumns
-        store(fma(Vector(repeating: left[row &* streamDepth]), w, load(UnsafePointer(sum))), sum)
+    @inline(__always)
+    private static func add(_ a: StreamArguments, _ row: Int, whole: Bool) {
+        let sums = a.sums + row &* a.stride
+        var total = InlineArray<R, Vector> { r in load(UnsafePointer(sums) + r &* a.stride) }
+        var x = a.left + row
+        var w = a.right
+        for _ in 0..<a.depth {
+            let right = whole ? load(w) : loadFirst(w, a.count)
+            for r in 0..<R { total[r] = fma(Vector(repeating: x[r]), right, total[r]) }
+            x += a.rows
+            w += a.rightStride
+        }
+        for r in 0..<R { store(total[r], sums + r &* a.stride) }
     }
 }

@@ -1,13 +1,13 @@
 import DLBase
 import DLGraph
 
-/// Lets an optimizer's update compute the gradient of a large dense kernel for itself, where nobody else reads it.
+/// Lets an optimizer's update compute the gradient of a dense kernel for itself, where nobody else reads it.
 package struct ProductUpdateFusion: GraphPass {
     package let name = "product update fusion"
-    /// A gradient that the caches hold is read again for nothing.
-    package var smallestBytes = 4 << 20
+    /// A gradient that a core's own cache holds is read again for nothing.
+    package var smallestBytes = 512 << 10
     /// With more rows than these the product is bound by arithmetic, and better made whole.
-    package var mostRows = 64
+    package var mostRows = 128
 
     package init() {}
 
