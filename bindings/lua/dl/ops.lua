@@ -103,10 +103,10 @@ local function define(declaration)
     end
     local positions = {}
     for at = place, count do positions[#positions + 1] = select(at, ...) end
-    local first = declaration.arguments[1]
-    -- sum(x, 1, 2): loose numbers for a list.
-    if first and (first.kind == "shape" or first.kind == "axes") and #positions > 1 and type(positions[1]) == "number"
-      and type(positions[2]) == "number" then
+    local first, second = declaration.arguments[1], declaration.arguments[2]
+    -- sum(x, 1, 2): loose numbers for a list, unless the second number is an argument of its own, as in moveaxis(x, 1, 2).
+    local is_list = first and (first.kind == "shape" or first.kind == "axes") and not (second and second.kind == first.kind)
+    if is_list and #positions > 1 and type(positions[1]) == "number" and type(positions[2]) == "number" then
       positions = { positions }
     end
     local skip = {}

@@ -152,14 +152,37 @@ static const char *tag_of(dl_status status)
     return strncmp(name, "DL_ERROR_", 9) == 0 ? name + 9 : name;
 }
 
+/* Whether a message of the library gives an axis or a position by number, which counts from 0. Numbers from the end are the
+ * same here and there. */
+static int names_position(const char *text)
+{
+    static const char *const words[] = {"axis ", "axes ", "position "};
+    size_t i;
+    for (i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *at = text;
+        while ((at = strstr(at, words[i])) != NULL) {
+            at += strlen(words[i]);
+            if (*at == '[') at++;
+            if (*at >= '0' && *at <= '9') return 1;
+        }
+    }
+    return 0;
+}
+
 int glue_raise(lua_State *L, const glue_frame *frame, dl_status status)
 {
+    const char *text;
     if (frame && frame->error_at) {
         lua_pushvalue(L, frame->error_at);
         return lua_error(L);
     }
     luaL_checkstack(L, 8, NULL);
-    lua_pushstring(L, dl_last_error());
+    text = lua_pushstring(L, dl_last_error());
+    if ((status == DL_ERROR_RANGE || status == DL_ERROR_SHAPE || status == DL_ERROR_ARGUMENT) && names_position(text)
+        && !strstr(text, "count from")) {
+        lua_pushfstring(L, "%s (axes and positions in this message count from 0)", text);
+        lua_remove(L, -2);
+    }
     return glue_fail_top(L, tag_of(status));
 }
 
