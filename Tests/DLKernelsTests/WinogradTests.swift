@@ -112,8 +112,8 @@ struct WinogradTests {
         "conv2d n1 ih8 iw8 ic32 oc32 kh5 kw5 s1 p2", "conv2d n2 ih7 iw9 ic20 oc40 kh5 kw5 s1 p2",
         "conv2d n1 ih5 iw5 ic1 oc1 kh5 kw5 s1 p0", "conv2d n1 ih1 iw1 ic3 oc5 kh5 kw5 s1 p2",
         "conv2d n3 ih5 iw6 ic17 oc33 kh5 kw5 s1 p4", "conv2d n1 ih9 iw6 ic33 oc16 kh5 kw5 s1 pt0 pb1 pl4 pr0",
-        "conv2d n2 ih13 iw13 ic150 oc70 kh5 kw5 s1 p2", "conv2d n1 ih30 iw31 ic24 oc9 kh5 kw5 s1 p2",
-        "conv2d n2 ih14 iw14 ic40 oc130 kh5 kw5 s1 p1", "conv2d n3 ih18 iw17 ic9 oc300 kh5 kw5 s1 p0",
+        "conv2d n1 ih9 iw8 ic150 oc40 kh5 kw5 s1 p2", "conv2d n1 ih24 iw25 ic18 oc9 kh5 kw5 s1 p2",
+        "conv2d n1 ih10 iw10 ic24 oc130 kh5 kw5 s1 p1", "conv2d n2 ih12 iw13 ic9 oc200 kh5 kw5 s1 p0",
     ]
 
     static func problems(taps: Int) -> [String] { taps == 5 ? widerProblems : problems }
