@@ -709,6 +709,63 @@ DL_API DL_NODISCARD dl_status dl_description_to_json(char **text, const char *ca
 DL_API DL_NODISCARD dl_status dl_optimizer_retain(dl_optimizer *optimizer);
 DL_API void dl_optimizer_release(dl_optimizer *optimizer);
 
+/* ---- Classes of the caller's own, in the place of the library's ---- */
+
+/* One call of such a class: results are given out by dl_step_output. Handles are borrowed for the call. */
+typedef struct dl_object_call {
+    int32_t version;
+    int32_t input_count;
+    const char *what;   /* "call", or "slots" for what an optimizer's states of a variable begin with */
+    const char *config; /* the object's arguments, a JSON object */
+    dl_tensor *const *inputs;
+    dl_step_results *results;
+} dl_object_call;
+/* Says how objects of a class of the caller's own compute, wherever a {"class_name", "config"} of the category is taken:
+ * options of layers, compile, files. By category, inputs of "call" -> output:
+ *   initializer  the sizes, int64 -> a tensor of that shape
+ *   regularizer  a weight or an output -> its penalty
+ *   constraint   a weight -> the weight as it may be
+ *   activation   a tensor -> a tensor
+ *   loss         targets, predictions -> the loss of each sample
+ *   schedule     updates so far, int64 -> the learning rate
+ *   optimizer    value, gradient, rate, updates so far, states -> new value, new states
+ * Registering a name again replaces it; call NULL removes it. destroy may be NULL. */
+DL_API DL_NODISCARD dl_status dl_object_register(
+    const char *category, const char *class_name, int32_t (*call)(const dl_object_call *call, void *payload),
+    void (*destroy)(void *payload), void *payload);
+/* Whether a name or {"class_name", "config"} of a category (initializer, regularizer, constraint, activation, schedule,
+ * callback) is one: DL_OK, or what is wrong with it. */
+DL_API DL_NODISCARD dl_status dl_object_check(const char *category, const char *json);
+/* What a regularizer, constraint or activation gives for a tensor. out: new reference; release with dl_tensor_release. */
+DL_API DL_NODISCARD dl_status dl_object_apply(dl_tensor **out, const char *category, const char *json, dl_tensor *tensor);
+
+/* A metric with states, which dl_metric_add_variable makes. update changes them by dl_variable_assign; y_pred and
+ * sample_weight may be NULL. Handles are borrowed for the call. */
+typedef struct dl_metric_callbacks {
+    int32_t version; /* 1 */
+    int32_t reserved;
+    int32_t (*update)(dl_metric *metric, dl_tensor *y_true, dl_tensor *y_pred, dl_tensor *sample_weight, void *payload);
+    /* Stores a new reference in *out. */
+    int32_t (*result)(dl_tensor **out, dl_metric *metric, void *payload);
+    void (*destroy)(void *payload);
+} dl_metric_callbacks;
+/* config: a JSON object to be kept, or NULL; "name" in it is the metric's name.
+ * out: new reference; release with dl_metric_release. */
+DL_API DL_NODISCARD dl_status dl_metric_create_stateful(
+    dl_metric **out, const char *class_name, const char *config, const dl_metric_callbacks *callbacks, void *payload);
+/* One more state, which a reset sets to this value. out: new reference to the variable; release with
+ * dl_tensor_release. */
+DL_API DL_NODISCARD dl_status dl_metric_add_variable(
+    dl_tensor **out, dl_metric *metric, const char *name, dl_tensor *value);
+/* Says how a metric of a class of the caller's own is made from its config, as dl_layer_register does. */
+DL_API DL_NODISCARD dl_status dl_metric_register(
+    const char *class_name, int32_t (*create)(dl_metric **out, const char *config, void *payload),
+    void (*destroy)(void *payload), void *payload);
+/* Weight decay leaves these variables alone, and those whose names contain one of the texts of a JSON array (or NULL).
+ * DL_ERROR_STATE: after the first update. */
+DL_API DL_NODISCARD dl_status dl_optimizer_exclude_from_weight_decay(
+    dl_optimizer *optimizer, dl_tensor *const *variables, int32_t count, const char *names);
+
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
 
 /* Reads a tensor: NPY, or IDX plain or gzip, told apart by their first bytes.

@@ -134,6 +134,8 @@ package struct Registry<Product>: Sendable {
     package let declarations: [Declaration<Product>]
     private let positions: [String: Int]
     private let own: Set<String>
+    /// Classes of the users' own; the declared ones go before them.
+    package let custom = CustomMakers<Product>()
 
     /// `beyondKeras` are those that Keras does not have.
     package init(
@@ -157,7 +159,7 @@ package struct Registry<Product>: Sendable {
     package func declaration(_ name: String) throws -> Declaration<Product> {
         if let found = find(name) { return found }
         var message = "there is no \(category) '\(name)'"
-        if let near = nearestName(to: name, in: names + positions.keys.sorted()) { message += "; did you mean '\(near)'?" }
+        if let near = nearestName(to: name, in: names + positions.keys.sorted() + custom.names) { message += "; did you mean '\(near)'?" }
         throw DLError(.notFound, message)
     }
 
@@ -182,7 +184,10 @@ package struct Registry<Product>: Sendable {
 
     /// From a name, or from {"class_name": ..., "config": {...}}.
     package func make(_ json: JSON) throws -> Product {
-        if let name = json.stringValue { return try declaration(name).make(config: .null) }
+        if let name = json.stringValue {
+            if find(name) == nil, let maker = custom.find(name) { return try maker([:]) }
+            return try declaration(name).make(config: .null)
+        }
         guard let name = json["class_name"]?.stringValue else {
             throw DLError(
                 .argument, "a \(category) is given by its name or by {\"class_name\", \"config\"}. "
@@ -192,6 +197,7 @@ package struct Registry<Product>: Sendable {
         if name == "function", let function = json["config"]?.stringValue {
             return try declaration(function).make(config: .null)
         }
+        if find(name) == nil, let maker = custom.find(name) { return try maker(json["config"] ?? [:]) }
         return try declaration(name).make(config: json["config"] ?? .null)
     }
 }

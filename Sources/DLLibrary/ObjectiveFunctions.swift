@@ -248,6 +248,11 @@ public func dl_description_to_json(
     return perform {
         let given = try nameOrJSON(description, "description")
         func described<Product>(_ registry: Registry<Product>) throws -> String {
+            let name = given.stringValue ?? given["class_name"]?.stringValue ?? ""
+            if registry.find(name) == nil, registry.custom.find(name) != nil {
+                _ = try registry.make(given)
+                return try registry.form(name, given["config"] ?? [:]).serialized()
+            }
             let declaration = try registry.declaration(given.stringValue ?? given["class_name"]?.stringValue ?? "")
             let arguments = try declaration.check(given["config"] ?? .null)
             _ = try declaration.make(arguments)

@@ -184,7 +184,7 @@ public func dl_model_results(
             throw DLError(.state, "[results] model '\(model.name)' has not been compiled; call compile first")
         }
         model.latestNames = nil
-        let results = compilation.results()
+        let results = try compilation.results()
         guard results.count <= Int(max(capacity, 0)) else {
             throw DLError(.argument, "'capacity' is too small: there are \(results.count) values. Received: \(capacity)")
         }

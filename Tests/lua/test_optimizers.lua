@@ -72,7 +72,7 @@ end)
 
 test("each optimizer takes a step downhill", function()
   for name, make in pairs(O) do
-    if name ~= "schedules" then
+    if name ~= "schedules" and name ~= "Optimizer" then
       local w = dl.Variable{ { 3.0, -2.0 }, { 1.0, 4.0 } }
       make{ learning_rate = 0.1 }:apply({ dl.tensor{ { 1.0, -1.0 }, { 2.0, 0.5 } } }, { w })
       local t = w:totable()

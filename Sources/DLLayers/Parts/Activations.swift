@@ -6,6 +6,8 @@ import DLTensor
 /// A function applied element by element, or along the last axis, to what a layer has computed.
 package struct ActivationFunction: Sendable {
     package let apply: @Sendable (Value) throws -> Value
+
+    package init(apply: @escaping @Sendable (Value) throws -> Value) { self.apply = apply }
 }
 
 package enum Activations {

@@ -5,6 +5,8 @@ import DLTensor
 /// How a weight gets its first contents.
 package struct Initializer: Sendable {
     package let make: @Sendable (Shape, ElementType) throws -> Tensor
+
+    package init(make: @escaping @Sendable (Shape, ElementType) throws -> Tensor) { self.make = make }
 }
 
 package enum Initializers {

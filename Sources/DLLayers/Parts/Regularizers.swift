@@ -128,6 +128,8 @@ package enum Regularizers {
 /// A projection of a weight, applied after each update.
 package struct Constraint: Sendable {
     package let project: @Sendable (Value) throws -> Value
+
+    package init(project: @escaping @Sendable (Value) throws -> Value) { self.project = project }
 }
 
 package enum Constraints {

@@ -138,13 +138,13 @@ package final class Compilation: @unchecked Sendable {
     }
 
     /// Loss and metrics since the last reset, in the order of `names`.
-    package func results() -> [Double] { trackers.map { $0.number() } }
+    package func results() throws -> [Double] { try trackers.map { try $0.number() } }
 
     /// The same one by one, with their positions; how many there are.
-    func results(_ give: (Int, Double) -> Void) -> Int {
+    func results(_ give: (Int, Double) -> Void) throws -> Int {
         var position = 0
-        forEachTracker {
-            give(position, $0.number())
+        try forEachTracker {
+            give(position, try $0.number())
             position += 1
         }
         return position

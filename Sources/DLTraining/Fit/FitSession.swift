@@ -229,7 +229,7 @@ package final class FitSession: TrainingControl {
             return
         }
         try StepRunner(model: model, compilation: compilation).run(.train, batch)
-        for (name, value) in zip(compilation.names, compilation.results()) { logs[name] = value }
+        for (name, value) in zip(compilation.names, try compilation.results()) { logs[name] = value }
     }
 
     private func ownBatch() throws -> Batch {

@@ -94,7 +94,7 @@ extension Model {
         }
         let compilation = try requireCompilation(method)
         try StepRunner(model: self, compilation: compilation).run(mode, batch)
-        return Logs(compilation.names, compilation.results())
+        return Logs(compilation.names, try compilation.results())
     }
 
     /// The loss that compile asked for, and what layers have added in the model's latest call.

@@ -82,7 +82,7 @@ extension Model {
         try compilation.resetMetrics()
         try step.run()
         latestNames = nil
-        return compilation.results(give)
+        return try compilation.results(give)
     }
 }
 

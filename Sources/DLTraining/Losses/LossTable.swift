@@ -23,6 +23,7 @@ package enum Losses {
     package static func make(_ json: JSON, labelBase: Int = 0) throws -> Loss {
         guard labelBase != 0 else { return try registry.make(json) }
         let name = json.stringValue ?? json["class_name"]?.stringValue ?? ""
+        guard registry.custom.find(name) == nil else { return try registry.make(json) }
         let declaration = try registry.declaration(name)
         guard declaration.arguments.contains(where: { $0.name == "label_base" }) else { return try registry.make(json) }
         var config = json["config"]?.objectValue ?? JSONObject()

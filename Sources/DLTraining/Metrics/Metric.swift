@@ -19,7 +19,11 @@ package class Metric {
 
     func addState(_ name: String, shape: Shape = .scalar) throws -> Variable {
         // Sums of many small numbers want the digits.
-        let variable = Variable(try Tensor(zeros: shape, .float64), name: "\(self.name)/\(name)", trainable: false)
+        try addState(name, Tensor(zeros: shape, .float64))
+    }
+
+    func addState(_ name: String, _ tensor: Tensor) throws -> Variable {
+        let variable = Variable(tensor, name: "\(self.name)/\(name)", trainable: false)
         variables.append(variable)
         return variable
     }
@@ -29,7 +33,7 @@ package class Metric {
 
     /// What has been gathered, as a value; a scalar for most.
     package func result() throws -> Value {
-        let all = numbers()
+        let all = try numbers()
         if let resultShape { return Value(try Tensor(all.map { Float($0) }, resultShape)) }
         return Value(all.count == 1 ? try Tensor(scalar: Float(all[0])) : try Tensor(all.map { Float($0) }))
     }
@@ -38,11 +42,11 @@ package class Metric {
     var resultShape: Shape?
 
     /// The same as numbers, without an operation.
-    package func numbers() -> [Double] { [number()] }
+    package func numbers() throws -> [Double] { [try number()] }
 
     /// What stands for it in logs: the number, or the mean of several.
-    package func number() -> Double {
-        let all = numbers()
+    package func number() throws -> Double {
+        let all = try numbers()
         return all.reduce(0, +) / Double(Swift.max(all.count, 1))
     }
 

@@ -40,6 +40,7 @@ package enum Metrics {
             name = suitable(truth, prediction, "Crossentropy")
             config["name"] = .string(className)
         }
+        guard registry.find(name) != nil || registry.custom.find(name) == nil else { return try registry.make(json) }
         let declaration = try registry.declaration(name)
         if labelBase != 0, config["label_base"] == nil, declaration.arguments.contains(where: { $0.name == "label_base" }) {
             config["label_base"] = .int(Int64(labelBase))

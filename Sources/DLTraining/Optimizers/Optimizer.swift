@@ -24,6 +24,8 @@ package class Optimizer {
         var initial = 0.0
         /// nil: the variable's.
         var shape: Shape?
+        /// What it begins with where that is not one number.
+        var contents: Tensor?
     }
 
     /// What one variable's update is given.
@@ -65,7 +67,7 @@ package class Optimizer {
     // MARK: For subclasses
 
     /// The states of a variable, for these arguments.
-    func slots(for variable: Variable) -> [Slot] { [] }
+    func slots(for variable: Variable) throws -> [Slot] { [] }
 
     /// The new contents of the variable and of its states.
     func update(_ update: Update) throws -> [Value] { [update.value] + update.states }
@@ -79,6 +81,33 @@ package class Optimizer {
     /// How much of the variable decays, times the rate.
     func weightDecay(for variable: Variable) -> Double { arguments.float("weight_decay") }
 
+    // MARK: Weight decay
+
+    private var undecayed: Set<ObjectIdentifier> = []
+    private var undecayedNames: [String] = []
+
+    /// Variables, and those whose names contain one of the texts, keep their size. For new optimizers: plans made before do
+    /// not know of it.
+    package func excludeFromWeightDecay(_ variables: [Variable], _ names: [String]) throws {
+        guard slots.isEmpty else {
+            throw DLError(.state, "[\(className)] what is excluded from weight decay is said before the first update")
+        }
+        guard !names.contains(where: \.isEmpty) else {
+            throw DLError(.argument, "[\(className)] an empty name would exclude every variable from weight decay")
+        }
+        excluded += variables
+        undecayed.formUnion(variables.map { ObjectIdentifier($0) })
+        undecayedNames += names
+    }
+
+    /// Keeps them alive: an identifier may be used again by another object.
+    private var excluded: [Variable] = []
+
+    private func decay(of variable: Variable) -> Double {
+        if undecayed.contains(ObjectIdentifier(variable)) || undecayedNames.contains(where: variable.name.contains) { return 0 }
+        return weightDecay(for: variable)
+    }
+
     // MARK: Applying
 
     private var accumulationSteps: Int { arguments.int("gradient_accumulation_steps") }
@@ -89,12 +118,12 @@ package class Optimizer {
         let context = ThreadContext.current
         try context.recording(into: nil) {
             for variable in variables where slotPositions[ObjectIdentifier(variable)] == nil {
-                var wanted = slots(for: variable)
+                var wanted = try slots(for: variable)
                 if averages { wanted.append(Slot(name: "average")) }
                 if accumulationSteps > 0 { wanted.append(Slot(name: "gradient_accumulator")) }
                 let states = try wanted.map { slot in
                     Variable(
-                        try Tensor(number: slot.initial, variable.type, shape: slot.shape ?? variable.shape),
+                        try slot.contents ?? Tensor(number: slot.initial, variable.type, shape: slot.shape ?? variable.shape),
                         name: "\(variable.name)_\(slot.name)", trainable: false)
                 }
                 slotPositions[ObjectIdentifier(variable)] = slots.count
@@ -151,7 +180,7 @@ package class Optimizer {
             let results = try update(
                 Update(
                     variable: variable, value: variable.value, gradient: gradient, states: own.map(\.value), rate: rate,
-                    iterations: updates, decay: weightDecay(for: variable)))
+                    iterations: updates, decay: decay(of: variable)))
             var new = try gated(isUpdate, results[0], variable.value)
             for (state, result) in zip(own, results.dropFirst()) { try state.assign(gated(isUpdate, result, state.value)) }
             if averages { new = try average(new, states[own.count], updates) }

@@ -13,12 +13,10 @@ package enum Optimizers {
             Lamb.declaration, Adafactor.declaration, Muon.declaration,
         ], beyondKeras: [Rprop.declaration])
 
-    static func declare(
-        _ name: String, _ alias: String, _ summary: String, formula: String, source: String, learningRate: Double,
-        weightDecay: JSON = .null, _ arguments: [Argument], make: @escaping @Sendable (Arguments) throws -> Optimizer
-    ) -> Declaration<Optimizer> {
+    /// What every optimizer takes beside its rate and arguments of its own.
+    static func commonArguments(_ alias: String, _ weightDecay: JSON = .null) -> [Argument] {
         let limit = Argument.Kind.optional(.float(1e-30...1e30))
-        let common: [Argument] = [
+        return [
             Argument("weight_decay", .optional(.float(Argument.notNegative)), weightDecay, "Share of a weight, times the learning rate, that goes at each update."),
             Argument("clipnorm", limit, .null, "Longest gradient of a variable."),
             Argument("clipvalue", limit, .null, "Largest entry of a gradient."),
@@ -30,15 +28,25 @@ package enum Optimizers {
             Argument("gradient_accumulation_steps", .optional(.int(2...Int(Int32.max))), .null, "Steps whose mean gradient makes one update."),
             Argument("name", .optional(.string), .string(alias), "The name."),
         ]
-        let rate = Argument(
+    }
+
+    static func rateArgument(_ learningRate: Double) -> Argument {
+        Argument(
             "learning_rate", .floatOr(Argument.notNegative, category: "schedule"), .double(learningRate),
             "How far an update goes: a number, or a schedule.")
+    }
+
+    static func declare(
+        _ name: String, _ alias: String, _ summary: String, formula: String, source: String, learningRate: Double,
+        weightDecay: JSON = .null, _ arguments: [Argument], make: @escaping @Sendable (Arguments) throws -> Optimizer
+    ) -> Declaration<Optimizer> {
+        let common = commonArguments(alias, weightDecay)
         return Declaration(
             name, aliases: [alias], summary, formula: formula, source: source,
             shapes: "one state of the variable's shape for each moment",
             example: "local dl = require \"dl\"\nlocal w = dl.Variable{ 1.0, -2.0 }\nlocal optimizer = dl.optimizers.\(name){ learning_rate = 0.1 }\n"
                 + "optimizer:apply({ dl.tensor{ 0.5, 1.0 } }, { w })\nprint(w)",
-            arguments: [rate] + arguments + common, make: make)
+            arguments: [rateArgument(learningRate)] + arguments + common, make: make)
     }
 }
 

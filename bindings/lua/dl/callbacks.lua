@@ -167,4 +167,40 @@ function extra.History()
   return callback
 end
 
+-- ---- Callbacks of a script's own ---------------------------------------------------------------------------------
+
+local base = { class_name = "Callback" }
+
+function base.set_model(self, model) self.model = model end
+function base.set_params(self, params) self.params = params end
+
+--- A class of callbacks, whose functions get self first: Callback:extend("Name", { on_epoch_end = function(self, epoch, logs)
+-- ... end }). self.model is the model that is trained; options of the constructor become fields.
+function base.extend(parent, name, members)
+  if type(name) ~= "string" or type(members) ~= "table" then
+    fail("ARGUMENT", "Callback:extend(name, members) takes a name and a table of functions")
+  end
+  local class = members
+  class.class_name = name
+  return setmetatable(class, {
+    __index = parent,
+    __call = function(_, options)
+      if options ~= nil and type(options) ~= "table" then
+        fail("ARGUMENT", ("%s takes a table of options, got %s"):format(name, kind_of(options)))
+      end
+      local self = {}
+      for key, value in pairs(options or {}) do self[key] = value end
+      setmetatable(self, { __index = class, dl_callback = class, __tostring = function() return "callback " .. name end })
+      if class.init then class.init(self, options or {}) end
+      return self
+    end,
+    __tostring = function() return "callback class " .. name end,
+  })
+end
+
+extra.Callback = setmetatable(base, {
+  __call = function() fail("ARGUMENT", "Callback is derived from: Callback:extend(\"Name\", { on_epoch_end = ... })") end,
+  __tostring = function() return "dl.callbacks.Callback" end,
+})
+
 return callbacks

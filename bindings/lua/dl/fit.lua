@@ -62,15 +62,25 @@ local known_events = {}
 for _, name in ipairs(events) do known_events[name] = true end
 
 -- The library's own callbacks as JSON, and the functions of the others by event, in order.
-local function sort_callbacks(list)
+local function sort_callbacks(list, model)
   local own, functions = {}, {}
   if list and #list == 0 and next(list) ~= nil then list = { list } end
   for place, callback in ipairs(list or {}) do
-    if type(callback) == "table" and type(callback.class_name) == "string" then
+    if type(callback) == "table" and type(callback.class_name) == "string"
+      and not (getmetatable(callback) or {}).dl_callback then
       if callback.category ~= "callback" then
         fail("ARGUMENT", ("callback %d is a %s"):format(place, tostring(callback.category)))
       end
       own[#own + 1] = { class_name = callback.class_name, config = callback.config }
+    elseif type(callback) == "table" and (getmetatable(callback) or {}).dl_callback then
+      if model then callback:set_model(model) end
+      for _, name in ipairs(events) do
+        if callback[name] then
+          local event = name:gsub("^on_train_batch", "on_batch")
+          functions[event] = functions[event] or {}
+          table.insert(functions[event], function(...) return callback[name](callback, ...) end)
+        end
+      end
     elseif type(callback) == "table" then
       if getmetatable(callback) and callback.name then
         fail("ARGUMENT", ("callback %d is the constructor %s; call it"):format(place, tostring(callback)))
@@ -128,7 +138,7 @@ local function begin(model, name, x, y, options)
       fail("ARGUMENT", ("'%s' must be at least 1, got %d"):format(option, options[option]))
     end
   end
-  local own, functions = sort_callbacks(options.callbacks)
+  local own, functions = sort_callbacks(options.callbacks, model)
   local form = {
     epochs = options.epochs, batch_size = options.batch_size, no_shuffle = options.shuffle == false,
     initial_epoch = options.initial_epoch, validation_freq = options.validation_freq,

@@ -326,6 +326,8 @@ extra.deserialize = extra.from_json
 --- Keras's form as a table.
 function extra.serialize(layer) return core.decode(core.layer_to_json(layer)) end
 
+core.use("objects").name(layers, "dl.layers", "layer")
+
 -- For models.lua.
 core.input_layer = input_layer
 

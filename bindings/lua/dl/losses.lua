@@ -4,6 +4,7 @@ local core = ...
 local arguments = core.use "arguments"
 local declared = core.use "declared"
 local tensor = core.use "tensor"
+local objects = core.use "objects"
 local fail, kind_of = core.fail, arguments.kind_of
 
 core.metamethod("dl.Loss", "__call", function(loss, y_true, y_pred, sample_weight)
@@ -81,7 +82,9 @@ end, {
     if type(f) ~= "function" then fail("ARGUMENT", "a loss must be a function, got " .. kind_of(f)) end
     return core.loss_custom(name or "custom_loss", f)
   end,
+  Loss = objects.loss(),
 })
 
+
 core.losses = losses
-return declared.reading("dl.losses", space, make)
+return objects.name(declared.reading("dl.losses", space, make), "dl.losses", "loss")

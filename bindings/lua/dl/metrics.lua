@@ -4,6 +4,7 @@ local core = ...
 local arguments = core.use "arguments"
 local declared = core.use "declared"
 local tensor = core.use "tensor"
+local objects = core.use "objects"
 local fail, kind_of = core.fail, arguments.kind_of
 
 core.use "losses"
@@ -40,6 +41,21 @@ end)
 methods.to_json = core.losses.to_json
 function methods.get_config(metric) return core.decode(methods.to_json(metric)).config end
 
+--- Within init of a metric written in Lua: a state, which begins anew with every epoch.
+-- self:add_variable{ name = "total", shape = {}, initializer = "zeros", dtype = "f32" }
+function methods.add_variable(metric, options)
+  arguments.self(metric, "dl.Metric", "add_variable")
+  options = arguments.options("add_variable", options, {
+    name = "string", shape = "table|integer", initializer = "string|table", dtype = "string",
+  })
+  local shape = options.shape or {}
+  local initializer = options.initializer or "zeros"
+  if type(initializer) == "table" then initializer = { class_name = initializer.class_name, config = initializer.config } end
+  local first = core.initialize(initializer, type(shape) == "number" and { shape } or shape, options.dtype)
+  return core.metric_add_variable(metric, options.name or "variable", first)
+end
+methods.add_weight = methods.add_variable
+
 local function make(name, config)
   local declaration = declared.describe("metric", name)
   local given = { label_base = config.label_base }
@@ -47,7 +63,7 @@ local function make(name, config)
   return core.losses.note(core.metric(name, core.losses.with_label_base(declaration, config)), declaration, given)
 end
 
-return declared.reading("dl.metrics", declared.namespace("dl.metrics", "metric", function(declaration, name)
+local space = declared.namespace("dl.metrics", "metric", function(declaration, name)
   return declared.constructor("dl.metrics", declaration, function(...)
     local positions, options = declared.sort(declaration, ...)
     local config = declared.configure(declaration, name, positions, options)
@@ -56,6 +72,7 @@ return declared.reading("dl.metrics", declared.namespace("dl.metrics", "metric",
   end, function(config) return make(name, config) end)
 end, {
   ConfusionMatrix = core.use "confusion",
+  Metric = objects.metric(),
 
   --- The same as custom, by Keras's name: MeanMetricWrapper(f, { name = "mine" })
   MeanMetricWrapper = function(f, options)
@@ -69,4 +86,6 @@ end, {
     if type(f) ~= "function" then fail("ARGUMENT", "a metric must be a function, got " .. kind_of(f)) end
     return core.metric_custom(name or "custom_metric", f)
   end,
-}), make)
+})
+
+return objects.name(declared.reading("dl.metrics", space, make), "dl.metrics", "metric")

@@ -4,6 +4,7 @@ local core = ...
 local arguments = core.use "arguments"
 local declared = core.use "declared"
 core.use "options"
+local objects = core.use "objects"
 local fail, kind_of = core.fail, arguments.kind_of
 
 local class = core.class "dl.Optimizer"
@@ -28,6 +29,19 @@ function class.methods.apply(optimizer, gradients, variables)
   core.optimizer_apply(optimizer, gradients, variables)
 end
 
+--- Weight decay leaves these variables alone, and those whose names contain one of the texts; before the first update:
+-- optimizer:exclude_from_weight_decay{ var_list = { v }, var_names = { "bias" } }
+function class.methods.exclude_from_weight_decay(optimizer, options)
+  arguments.self(optimizer, "dl.Optimizer", "exclude_from_weight_decay")
+  options = arguments.options("exclude_from_weight_decay", options, { var_list = "table", var_names = "table" })
+  for _, name in ipairs(options.var_names or {}) do
+    if type(name) ~= "string" then
+      fail("ARGUMENT", "var_names of exclude_from_weight_decay must be texts, got " .. kind_of(name))
+    end
+  end
+  core.optimizer_exclude(optimizer, options.var_list or {}, core.array(options.var_names or {}))
+end
+
 class.methods.apply_gradients = class.methods.apply
 function class.methods.get_config(optimizer) return core.decode(core.optimizer_to_json(optimizer)).config end
 function class.methods.to_json(optimizer) return core.optimizer_to_json(optimizer) end
@@ -47,56 +61,16 @@ end
 
 -- ---- Schedules -------------------------------------------------------------------------------------------------
 
---- Learning rates written in Lua, as a class: LearningRateSchedule:extend("Warmup", { call = function(self, step) ... end })
+-- Learning rates written in Lua, as a class: LearningRateSchedule:extend("Warmup", { call = function(self, step) ... end })
 -- Steps are updates so far: 0 for the first.
-local base = { class_name = "LearningRateSchedule" }
-
-local function is_schedule(value)
-  local metatable = type(value) == "table" and getmetatable(value)
-  return metatable and metatable.dl_schedule
-end
-
-local function construct(schedule, options)
-  if options ~= nil and type(options) ~= "table" then
-    fail("ARGUMENT", ("%s takes a table of options, got %s"):format(schedule.class_name, kind_of(options)))
-  end
-  local self = {}
-  for key, value in pairs(options or {}) do self[key] = value end
-  setmetatable(self, {
-    __index = schedule, dl_schedule = true,
-    __call = function(_, step) return schedule.call(self, step) end,
-    __tostring = function() return "learning-rate schedule " .. schedule.class_name end,
-  })
-  if schedule.init then schedule.init(self, options or {}) end
-  return self
-end
-
-function base.extend(parent, name, members)
-  if type(name) ~= "string" or type(members) ~= "table" or type(members.call or parent.call) ~= "function" then
-    fail("ARGUMENT", "LearningRateSchedule:extend(name, members) takes a name and a table with a function 'call'")
-  end
-  members.class_name = name
-  return setmetatable(members, {
-    __index = parent,
-    __call = construct,
-    __tostring = function() return "schedule class " .. name end,
-  })
-end
-
-local schedules = declared.configs("dl.optimizers.schedules", "schedule", {
-  LearningRateSchedule = setmetatable(base, {
-    __call = function()
-      fail("ARGUMENT", "LearningRateSchedule is derived from: LearningRateSchedule:extend(\"Name\", { call = ... })")
-    end,
-    __tostring = function() return "dl.optimizers.schedules.LearningRateSchedule" end,
-  }),
-})
+local schedules = declared.configs("dl.optimizers.schedules", "schedule", { LearningRateSchedule = objects.schedule() })
+objects.name(schedules, "dl.optimizers.schedules", "schedule")
 
 -- Takes a schedule written in Lua out of the arguments, for the library gets it as a function.
 local function own_schedule(positions, options)
   local given = positions[1]
   if given == nil then given = options.learning_rate end
-  if type(given) ~= "function" and not is_schedule(given) then return positions, options, nil end
+  if type(given) ~= "function" then return positions, options, nil end
   if positions[1] ~= nil then
     positions = table.move(positions, 1, #positions, 1, {})
     positions[1] = 0.0
@@ -111,7 +85,7 @@ end
 
 local function make(name, config) return core.optimizer(name, config) end
 
-return declared.reading("dl.optimizers", declared.namespace("dl.optimizers", "optimizer", function(declaration, name)
+local space = declared.namespace("dl.optimizers", "optimizer", function(declaration, name)
   return declared.constructor("dl.optimizers", declaration, function(...)
     local positions, given = declared.sort(declaration, ...)
     local schedule
@@ -120,4 +94,6 @@ return declared.reading("dl.optimizers", declared.namespace("dl.optimizers", "op
     if schedule then core.optimizer_schedule(optimizer, schedule) end
     return optimizer
   end, function(config) return make(name, config) end)
-end, { schedules = schedules }), make)
+end, { schedules = schedules, Optimizer = objects.optimizer() })
+
+return objects.name(declared.reading("dl.optimizers", space, make), "dl.optimizers", "optimizer")

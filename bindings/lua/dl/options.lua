@@ -2,6 +2,7 @@
 
 local core = ...
 local declared = core.use "declared"
+local objects = core.use "objects"
 
 -- A schedule can be called with a step: dl.optimizers.schedules.CosineDecay(0.1, 100)(50).
 -- An initializer can be called with a shape: dl.initializers.HeNormal{ seed = 1 }({ 3, 4 })
@@ -13,6 +14,9 @@ core.config_call = function(config, shape, dtype)
     end
     return core.schedule_rate({ class_name = config.class_name, config = config.config }, step)
   end
+  if config.category == "regularizer" or config.category == "constraint" then
+    return core.object_apply(config.category, { class_name = config.class_name, config = config.config }, shape)
+  end
   if config.category ~= "initializer" then
     core.fail("ARGUMENT", ("a %s cannot be called"):format(tostring(config.category)))
   end
@@ -20,9 +24,13 @@ core.config_call = function(config, shape, dtype)
 end
 
 local options = {
-  initializers = declared.configs("dl.initializers", "initializer"),
-  regularizers = declared.configs("dl.regularizers", "regularizer"),
-  constraints = declared.configs("dl.constraints", "constraint"),
+  initializers = declared.configs("dl.initializers", "initializer", { Initializer = objects.initializer() }),
+  regularizers = declared.configs("dl.regularizers", "regularizer", {
+    Regularizer = objects.configuration("dl.regularizers", "Regularizer", "regularizer"),
+  }),
+  constraints = declared.configs("dl.constraints", "constraint", {
+    Constraint = objects.configuration("dl.constraints", "Constraint", "constraint"),
+  }),
 }
 
 -- dl.activations.relu is the function, and stands for its name where an option wants one.
@@ -35,6 +43,11 @@ options.activations = declared.namespace("dl.activations", "activation", functio
     end,
     __tostring = function() return "dl.activations." .. name end,
   })
-end)
+end, {})
+
+for name, category in pairs{ initializers = "initializer", regularizers = "regularizer", constraints = "constraint",
+  activations = "activation" } do
+  objects.name(options[name], "dl." .. name, category)
+end
 
 return options

@@ -243,6 +243,7 @@ GLUE_HIDDEN void glue_open_fit(lua_State *L);
 GLUE_HIDDEN void glue_open_objective(lua_State *L);
 GLUE_HIDDEN void glue_open_steps(lua_State *L);
 GLUE_HIDDEN void glue_open_picture(lua_State *L);
+GLUE_HIDDEN void glue_open_objects(lua_State *L);
 
 /* Pushes the table {methods, getters, setters} that the userdata of a kind look their fields up in. */
 GLUE_HIDDEN void glue_push_class(lua_State *L, glue_kind kind);

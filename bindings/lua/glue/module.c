@@ -92,6 +92,7 @@ MODULE_API int luaopen_dl(lua_State *L)
     glue_open_objective(L);
     glue_open_steps(L);
     glue_open_picture(L);
+    glue_open_objects(L);
     luaL_setfuncs(L, functions, 0);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
     lua_newtable(L);

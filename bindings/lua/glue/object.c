@@ -28,6 +28,7 @@ glue_box *glue_push_borrowed(lua_State *L, glue_kind kind, void *handle)
     switch (kind) {
     case GLUE_TENSOR: GLUE_TRY(L, dl_tensor_retain(handle)); break;
     case GLUE_LAYER: GLUE_TRY(L, dl_layer_retain(handle)); break;
+    case GLUE_METRIC: GLUE_TRY(L, dl_metric_retain(handle)); break;
     case GLUE_MODEL: GLUE_TRY(L, dl_model_retain(handle)); break;
     default: glue_fail(L, "INTERNAL", "a %s cannot be shared", names[kind]);
     }

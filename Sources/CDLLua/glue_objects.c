@@ -1,0 +1,2 @@
+/* The glue, built against the interpreter that the library carries. */
+#include "../../bindings/lua/glue/objects.c"
