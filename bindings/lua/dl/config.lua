@@ -55,4 +55,27 @@ function config.set_image_data_format(format)
   declared.data_format = format == "channels_first" and format or nil
 end
 
+-- ---- Limits and printing ------------------------------------------------------------------------------------------
+
+local limits = {}
+
+for _, name in ipairs{ "max_epochs", "max_steps_per_epoch" } do
+  config[name] = function() return limits[name] end
+
+  config["set_" .. name] = function(value)
+    local whole = type(value) == "number" and math.tointeger(value)
+    if value ~= nil and (not whole or whole < 1) then
+      fail("ARGUMENT", ("set_%s takes a whole number of at least 1, or nil for no limit, got %s"):format(name, kind_of(value)))
+    end
+    limits[name] = whole or nil
+  end
+end
+
+local interactive = true
+
+--- Whether fit draws a bar on a terminal; else it prints a line for each epoch.
+function config.is_interactive_logging_enabled() return interactive end
+function config.enable_interactive_logging() interactive = true end
+function config.disable_interactive_logging() interactive = false end
+
 return config

@@ -2,6 +2,7 @@
 
 local core = ...
 local arguments = core.use "arguments"
+local config = core.use "config"
 local progress = core.use "progress"
 local training = core.use "training"
 local batches = core.use "batches"
@@ -106,13 +107,17 @@ local function sort_callbacks(list, model)
   return own, functions
 end
 
+-- What dl.config lets be.
+local function limited(wanted, most) return most and math.min(wanted, most) or wanted end
+
 local function level_of(verbose)
   if verbose == true then return 1 end
   if verbose == false then return 0 end
   if verbose ~= nil and verbose ~= "auto" and verbose ~= 0 and verbose ~= 1 and verbose ~= 2 then
     fail("ARGUMENT", ("verbose must be \"auto\", 0, 1 or 2, got %s"):format(kind_of(verbose)))
   end
-  return progress.level(verbose)
+  local level = progress.level(verbose)
+  return level == 1 and verbose ~= 1 and not config.is_interactive_logging_enabled() and 2 or level
 end
 
 -- Begins a run: the handle, the functions, how much to print.
@@ -140,7 +145,8 @@ local function begin(model, name, x, y, options)
   end
   local own, functions = sort_callbacks(options.callbacks, model)
   local form = {
-    epochs = options.epochs, batch_size = options.batch_size, no_shuffle = options.shuffle == false,
+    epochs = limited(options.epochs or 1, config.max_epochs()), batch_size = options.batch_size,
+    no_shuffle = options.shuffle == false,
     initial_epoch = options.initial_epoch, validation_freq = options.validation_freq,
     validation_batch_size = options.validation_batch_size, validation_steps = options.validation_steps,
     steps_per_epoch = feed and feed.steps or options.steps_per_epoch, validation_split = options.validation_split,
@@ -154,7 +160,15 @@ local function begin(model, name, x, y, options)
     form.validation_data = training.pair(model, options.validation_data, "validation_data")
   end
   if options.seed then core.seed(options.seed) end
-  local run = core.fit(model, feed and feed.data or training.data(model, x, y, options.sample_weight), form)
+  local data = feed and feed.data or training.data(model, x, y, options.sample_weight)
+  local most = not feed and config.max_steps_per_epoch()
+  if most then
+    local share = options.validation_data and 1 or 1 - (options.validation_split or 0)
+    local batch = options.batch_size or 32
+    local all = options.steps_per_epoch or (math.floor(#data.x[1] * share) + batch - 1) // batch
+    if most < all then form.steps_per_epoch = most end
+  end
+  local run = core.fit(model, data, form)
   return run, functions, level_of(options.verbose), feed, validate
 end
 

@@ -22,7 +22,8 @@ local members = {
   arange = "tensor", linspace = "tensor", eye = "tensor", uniform = "tensor", rand = "tensor", normal = "tensor",
   randn = "tensor", is_tensor = "tensor",
   Variable = "autodiff", GradientTape = "autodiff", grad = "autodiff", value_and_grad = "autodiff", compile = "autodiff",
-  Sequential = "models", Model = "models", load_model = "models", model_from_json = "models", clone_model = "models",
+  Sequential = "models", Model = "models", save_model = "models",
+  load_model = "models", model_from_json = "models", clone_model = "models",
   Input = "layers",
   initializers = "options", regularizers = "options", constraints = "options", activations = "options",
 }

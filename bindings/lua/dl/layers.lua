@@ -90,6 +90,9 @@ common.variables = common.weights
 common.trainable_variables = common.trainable_weights
 common.non_trainable_variables = common.non_trainable_weights
 
+--- The dtype of the weights.
+function common.dtype(layer) return core.decode(core.layer_to_json(layer)).config.dtype or "float32" end
+
 -- Symbolic tensors of the layer's first use in a model; a model has as many as it has names for them.
 local function ends(layer, get, sizes, names)
   local info, list = core.layer_info(layer), {}

@@ -240,6 +240,9 @@ end
 
 models.from_json = models.model_from_json
 
+--- model:save(path, options), as a function.
+function models.save_model(model, path, options) return methods.save(model, path, options) end
+
 --- A model with the same layers and new weights of its own.
 function models.clone_model(model)
   arguments.self(model, "dl.Model", "clone_model")

@@ -299,7 +299,11 @@ end
 -- counts from 0.
 function objects.name(space, title, category)
   local readers = getmetatable(space).readers
-  readers.serialize = readers.serialize or function(object) return serialize(title, category, object) end
+  local write = readers.serialize
+  function readers.serialize(object)
+    local simple = serialize(title, category, object)
+    return write and type(simple) == "table" and write(object) or simple
+  end
   local read = readers.deserialize or function(config) return deserialize(title, category, config) end
   function readers.deserialize(config)
     if type(config) == "string" then config = { class_name = config } end

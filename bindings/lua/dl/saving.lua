@@ -92,4 +92,6 @@ function saving.custom_object_scope(objects, f)
   return table.unpack(results, 2, results.n)
 end
 
+saving.CustomObjectScope = saving.custom_object_scope
+
 return saving
