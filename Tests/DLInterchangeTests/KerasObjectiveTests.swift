@@ -84,7 +84,7 @@ import Testing
                     }
                     let wanted = try #require(update["result"])
                     let expected = try wanted.arrayValue?.compactMap(\.doubleValue) ?? [#require(wanted.doubleValue)]
-                    let found = metric.numbers()
+                    let found = try metric.numbers()
                     #expect(found.count == expected.count, "\(name)")
                     for (a, b) in zip(found, expected) {
                         #expect(Swift.abs(a - b) < 1e-5 * max(Swift.abs(b), 1e-3), "\(name), update \(step): \(found) instead of \(expected)")
