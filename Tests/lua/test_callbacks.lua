@@ -88,4 +88,29 @@ test("a training step of one's own", function()
   near(#model:fit(x, y, { verbose = 0 }).loss, 1)
 end)
 
+test("lists of callbacks", function()
+  local seen = {}
+  local Counter = C.Callback:extend("Counter", {
+    init = function(self) self.epochs = 0 end,
+    on_epoch_end = function(self, epoch) self.epochs = self.epochs + epoch end,
+  })
+  local model, x, y = line()
+  local counter = Counter{}
+  local list = C.CallbackList{ { on_epoch_end = function(epoch, logs) seen[epoch] = logs.loss end }, counter, model = model }
+  list:on_epoch_end(3, { loss = 0.5 })
+  list:on_train_end()
+  equal({ seen[3], counter.epochs, counter.model == model }, { 0.5, 3, true })
+  seen, counter.epochs = {}, 0
+  list:append(C.CallbackList{ C.EarlyStopping{ monitor = "loss", patience = 100 } })
+  model:fit(x, y, { epochs = 2, verbose = 0, callbacks = { list } })
+  equal({ #seen, counter.epochs }, { 2, 3 })
+  local other = C.CallbackList{ C.EarlyStopping{} }
+  raises({ "EarlyStopping", "fit alone" }, other.on_epoch_end, other, 1, {})
+  raises("CallbackList takes a table", C.CallbackList, 3)
+  raises("holds callbacks", C.CallbackList, { 3 })
+  local evaluated = model:evaluate(x, y, { return_dict = true })
+  equal(evaluated.loss, evaluated[1])
+  equal(model:test_on_batch(x, y, { return_dict = true }).loss, evaluated.loss)
+end)
+
 T.finish()

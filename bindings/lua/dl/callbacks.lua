@@ -203,4 +203,60 @@ extra.Callback = setmetatable(base, {
   __tostring = function() return "dl.callbacks.Callback" end,
 })
 
+-- ---- Several at once ---------------------------------------------------------------------------------------------
+
+local group = {}
+
+function group.append(list, callback)
+  if type(callback) ~= "table" then fail("ARGUMENT", "a CallbackList holds callbacks, got " .. kind_of(callback)) end
+  rawset(list, #list + 1, callback)
+  if list.model and callback.set_model then callback:set_model(list.model) end
+end
+
+function group.set_model(list, model)
+  rawset(list, "model", model)
+  for _, callback in ipairs(list) do
+    if callback.set_model then callback:set_model(model) end
+  end
+end
+
+-- What is called on_...: that function of all, in order, with the list in front as with a callback of a class.
+local function event_of(name)
+  return function(list, ...)
+    local answer
+    for place, callback in ipairs(list) do
+      local mark = getmetatable(callback) or {}
+      local own = mark.dl_callback or mark.dl_callbacks
+      if not own and type(callback.class_name) == "string" then
+        fail("ARGUMENT", ("callback %d of the list, %s, is the library's: fit alone can run it"):format(place,
+          callback.class_name))
+      end
+      local f = callback[name]
+      if f then
+        local got
+        if own then got = f(callback, ...) else got = f(...) end
+        answer = answer or got
+      end
+    end
+    return answer
+  end
+end
+
+--- Callbacks as one: for a training loop of a script's own, which calls list:on_epoch_end(epoch, logs) and so on, or among
+-- the callbacks of fit. CallbackList{ a, b, model = model }; list:append(c); list:set_model(model)
+function extra.CallbackList(given)
+  if type(given) ~= "table" then fail("ARGUMENT", "CallbackList takes a table of callbacks, got " .. kind_of(given)) end
+  local list = setmetatable({}, {
+    dl_callbacks = true,
+    __index = function(_, name)
+      if group[name] then return group[name] end
+      return type(name) == "string" and name:match "^on_" and event_of(name) or nil
+    end,
+    __tostring = function(self) return ("list of %d callbacks"):format(#self) end,
+  })
+  if given.model then group.set_model(list, given.model) end
+  for _, callback in ipairs(given.callbacks or given) do group.append(list, callback) end
+  return list
+end
+
 return callbacks

@@ -62,11 +62,23 @@ local events = {
 local known_events = {}
 for _, name in ipairs(events) do known_events[name] = true end
 
+-- Lists of callbacks give way to what they hold.
+local function flat(list, into)
+  for _, callback in ipairs(list) do
+    if type(callback) == "table" and (getmetatable(callback) or {}).dl_callbacks then
+      flat(callback, into)
+    else
+      into[#into + 1] = callback
+    end
+  end
+  return into
+end
+
 -- The library's own callbacks as JSON, and the functions of the others by event, in order.
 local function sort_callbacks(list, model)
   local own, functions = {}, {}
   if list and #list == 0 and next(list) ~= nil then list = { list } end
-  for place, callback in ipairs(list or {}) do
+  for place, callback in ipairs(flat(list or {}, {})) do
     if type(callback) == "table" and type(callback.class_name) == "string"
       and not (getmetatable(callback) or {}).dl_callback then
       if callback.category ~= "callback" then

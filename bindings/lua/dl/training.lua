@@ -186,18 +186,21 @@ local function named(model, values)
   return values
 end
 
---- Loss and metrics: model:evaluate(x, y, { batch_size = 32, sample_weight = w }); a table with r.loss, r.accuracy, r[1].
+--- Loss and metrics: model:evaluate(x, y, { batch_size = 32, sample_weight = w }); a table with r.loss, r.accuracy, r[1],
+-- which is both of what Keras's return_dict chooses from.
 function methods.evaluate(model, x, y, options)
   arguments.self(model, "dl.Model", "evaluate")
   local batches = core.use "batches"
   if batches.is(x) and options == nil and type(y) == "table" then y, options = nil, y end
   if type(x) == "table" and y == nil and not batches.is(x) then
     options = arguments.options("evaluate", x, {
-      x = "any", y = "any", batch_size = "integer", sample_weight = "any", verbose = "any",
+      x = "any", y = "any", batch_size = "integer", sample_weight = "any", verbose = "any", return_dict = "boolean",
     })
     x, y = options.x or options[1], options.y or options[2]
   else
-    options = arguments.options("evaluate", options, { batch_size = "integer", sample_weight = "any", verbose = "any" })
+    options = arguments.options("evaluate", options, {
+      batch_size = "integer", sample_weight = "any", verbose = "any", return_dict = "boolean",
+    })
   end
   if batches.is(x) then
     if y ~= nil or options.sample_weight ~= nil then
@@ -240,7 +243,7 @@ end
 function methods.train_on_batch(model, x, y, options)
   arguments.self(model, "dl.Model", "train_on_batch")
   options = arguments.options("train_on_batch", options, {
-    sample_weight = "any", class_weight = "table", label_base = "integer",
+    sample_weight = "any", class_weight = "table", label_base = "integer", return_dict = "boolean",
   })
   if y == nil and not steps.has(model, "train_step") then fail("ARGUMENT", "train_on_batch needs x and y") end
   local data = training.data(model, x, y, options.sample_weight)
@@ -250,7 +253,7 @@ end
 
 function methods.test_on_batch(model, x, y, options)
   arguments.self(model, "dl.Model", "test_on_batch")
-  options = arguments.options("test_on_batch", options, { sample_weight = "any" })
+  options = arguments.options("test_on_batch", options, { sample_weight = "any", return_dict = "boolean" })
   if y == nil and not steps.has(model, "test_step") then fail("ARGUMENT", "test_on_batch needs x and y") end
   return named(model, core.test_on_batch(model, training.data(model, x, y, options.sample_weight)))
 end
