@@ -97,8 +97,11 @@ struct BatchNormTests {
                 kernel.apply(
                     nil, x.raw, mean: mean.raw, variance: variance.raw, gamma: gamma.raw, beta: beta.raw, epsilon: 1e-3,
                     plain.raw, rows: rows, c: c, scratch: scratch.pointer)
-                let y = (0..<n).map { max(0, plain.values[$0] + (added?.values[$0] ?? 0)) }
-                let g = Guarded((0..<n).map { y[$0] > 0 ? dy.values[$0] + (two ? dy2.values[$0] : 0) : 0 })
+                // Each `values` is a copy.
+                let sums = added.map { zip(plain.values, $0.values).map { $0 + $1 } } ?? plain.values
+                let y = sums.map { max(0, $0) }
+                let upstream = two ? zip(dy.values, dy2.values).map { $0 + $1 } : dy.values
+                let g = Guarded(zip(y, upstream).map { $0 > 0 ? $1 : 0 })
                 kernel.gradient(
                     nil,
                     BatchNormKernel.GradientBuffers(
