@@ -52,18 +52,23 @@ class Bench:
 
     def __init__(self, options):
         self.options, self.begin = options, time.perf_counter()
-        self.rows, self.earlier = [], {}
+        self.rows, self.earlier, before = [], {}, {}
         self.log = open(os.path.join(options.output, "workers.log"), "w", encoding="utf-8")
         self.path = os.path.join(options.output, "results.json")
         if (options.resume or options.merge) and os.path.exists(self.path):
             with open(self.path, encoding="utf-8") as file:
-                self.earlier = {self.key(row): row for row in json.load(file)["rows"]}
+                before = json.load(file)
+            self.earlier = {self.key(row): row for row in before["rows"]}
         self.sides = Sides(options, self.log)
         self.machine = {"processor": processor(), "threads": options.threads, "date": now(),
                         "load": os.getloadavg()[0]}
         rates = {count: peak(options.peak, count) for count in sorted({1, options.threads})}
         self.machine["peak"] = {str(count): rate[1] for count, rate in rates.items() if rate}
         self.machine["vectors"] = next((rate[0] for rate in rates.values() if rate), "unknown")
+        # The rows kept were measured beside these sides; a peak is what the machine has reached in any of the runs.
+        self.sides.versions = {**before.get("versions", {}), **self.sides.versions}
+        for count, rate in before.get("machine", {}).get("peak", {}).items():
+            self.machine["peak"][count] = max(rate, self.machine["peak"].get(count, 0))
         self.print_head()
 
     def print_head(self):
