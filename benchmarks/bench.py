@@ -66,7 +66,7 @@ class Bench:
         self.machine["peak"] = {str(count): rate[1] for count, rate in rates.items() if rate}
         self.machine["vectors"] = next((rate[0] for rate in rates.values() if rate), "unknown")
         # The rows kept were measured beside these sides; a peak is what the machine has reached in any of the runs.
-        self.sides.versions = {**before.get("versions", {}), **self.sides.versions}
+        self.versions = {**before.get("versions", {}), **self.sides.versions}
         for count, rate in before.get("machine", {}).get("peak", {}).items():
             self.machine["peak"][count] = max(rate, self.machine["peak"].get(count, 0))
         self.print_head()
@@ -106,7 +106,7 @@ class Bench:
         return sorted(merged.values(), key=report.order)
 
     def write(self):
-        results = {"machine": self.machine, "versions": self.sides.versions, "absent": self.sides.absent,
+        results = {"machine": self.machine, "versions": self.versions, "absent": self.sides.absent,
                    "rows": self.all_rows()}
         temporary = self.path + ".new"
         with open(temporary, "w", encoding="utf-8") as file:
