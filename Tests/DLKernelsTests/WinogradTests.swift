@@ -156,6 +156,8 @@ struct WinogradTests {
             "conv2d n1 ih20 iw20 ic40 oc40 kh5 kw5 s1 p2",
             "conv2d n1 ih12 iw12 ic48 oc144 kh3 kw3 s1 p1 g2", "conv2d n1 ih10 iw10 ic6 oc33 kh5 kw5 s1 p2",
             "conv2d n1 ih10 iw10 ic3 oc4 kh3 kw3 s1 p1", "conv2d n1 ih4 iw4 ic32 oc16 kh1 kw1 s1 p0",
+            "conv2d n1 ih7 iw7 ic70 oc130 kh1 kw1 s1 p0", "conv2d n1 ih7 iw7 ic40 oc96 kh5 kw5 s2 p2",
+            "conv2d n1 ih6 iw6 ic48 oc144 kh1 kw1 s1 p0 g2",
         ] {
             let operands = try WinogradCase(text, seed: 3)
             let plan = Convolution2DForward(operands.problem, level: level)

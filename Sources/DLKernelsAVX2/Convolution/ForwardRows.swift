@@ -95,7 +95,8 @@ private struct ForwardScratch {
     let groupStride: Int
     let bytes: Int
 
-    init(_ s: Sizes, _ memory: UnsafeMutableRawPointer?) {
+    /// `ahead`: the right factor is packed before, once for many calls.
+    init(_ s: Sizes, _ memory: UnsafeMutableRawPointer?, ahead: Bool = false) {
         var cursor = ScratchCursor(memory)
         checked = s.isPadded && s.groupChannels >= checkedChannels && s.taps <= 64
         copied = s.isPadded && !checked
@@ -103,15 +104,16 @@ private struct ForwardScratch {
         runCount = merged ? s.kernelZ &* s.kernelY : s.taps
         runLength = merged ? s.kernelX &* s.channels : s.groupChannels
         let depth = runCount &* runLength
-        // A right factor that is one panel already, or that few rows pass over, is used where it is.
+        // A right factor that is one panel already, or that few rows pass over, is used where it is; but packing it for all
+        // calls to come is worth it for few rows too.
         let positions = s.batch &* s.outputDepth &* s.outputHeight &* s.outputWidth
-        packed = s.groupFilters % lanes != 0 || (s.groupFilters > 2 &* lanes && positions > 64)
+        packed = s.groupFilters % lanes != 0 || (s.groupFilters > 2 &* lanes && (ahead || positions > 64))
         runs = cursor.integers(runCount)
         zeros = cursor.floats(runLength)
         input = cursor.floats(copied ? s.windowFloats : 0)
         panelFloats = packed ? packedFloats(depth: depth, columns: s.groupFilters) : 0
         groupStride = roundUp(panelFloats, 16)
-        panels = cursor.floats(panelFloats)
+        panels = cursor.floats(ahead ? 0 : panelFloats)
         bytes = cursor.bytes
     }
 }
@@ -123,7 +125,7 @@ func forwardRowsScratchBytes(_ problem: UnsafePointer<dl_convolution_problem>) -
 /// 0 where the kernel is read as it is.
 func forwardRowsPackedBytes(_ problem: UnsafePointer<dl_convolution_problem>) -> Int {
     let s = Sizes(problem)
-    return ForwardScratch(s, nil).groupStride &* s.groups &* 4
+    return ForwardScratch(s, nil, ahead: true).groupStride &* s.groups &* 4
 }
 
 func forwardRowsPack(
@@ -131,7 +133,7 @@ func forwardRowsPack(
     _ runtime: UnsafePointer<dl_runtime>
 ) {
     let s = Sizes(problem)
-    let scratch = ForwardScratch(s, nil)
+    let scratch = ForwardScratch(s, nil, ahead: true)
     if !scratch.packed { return }
     var noOffset = 0
     withUnsafePointer(to: &noOffset) { offsets in
@@ -146,7 +148,7 @@ func forwardRowsPack(
 
 func forwardRows(_ problem: UnsafePointer<dl_convolution_problem>, _ call: UnsafePointer<dl_convolution_arguments>) {
     let s = Sizes(problem)
-    let scratch = ForwardScratch(s, call.pointee.scratch)
+    let scratch = ForwardScratch(s, call.pointee.scratch, ahead: call.pointee.packed != nil)
     guard let runtime = call.pointee.runtime, let x = call.pointee.x, let w = call.pointee.w ?? call.pointee.packed,
         let y = call.pointee.result
     else { return }
