@@ -49,6 +49,7 @@ class Rows:
     def train(self, name, batch, target):
         path, folder = self.network(name, batch)
         deep = batch_normalised(path)
+        weighted = sum(1 for layer in Network(path).layers if layer.weights)
 
         def prepare(candidate, worker):
             worker.ask("prepare", "case", "train", path, batch, "sgd", candidate.variant, folder)
@@ -57,7 +58,7 @@ class Rows:
             return losses + worker.numbers("losses", "case", 4 if name in sides.SMALL else 1), lengths
 
         def check(found, expected):
-            return same_training(found, expected, deep)
+            return same_training(found, expected, deep, weighted)
 
         everybody = self.wanted(sides.training(name, self.options.slow), [Candidate("libdl", "default")])
         flops = Network(path).training_flops(batch)

@@ -20,18 +20,18 @@ def same_numbers(values, expected, tolerance, scale=None):
     return None
 
 
-def same_training(found, expected, deep):
+def same_training(found, expected, deep, weighted):
     """Losses of the first steps, and how far the first step has moved each weight.
 
     Batch norm of few samples doubles a rounding error in every few layers, so deep networks get more room, later losses
     more than the first: PyTorch's gradient of ResNet-152, batch 2, is 9 to 14 % off its own in float64, and its second loss
     6.73 or 6.82, by memory format, where float64 has 7.04 (and libdl 7.03). Without it a large first step does the like in a
-    small way: VGG-19, batch 2, goes from 16.19 to 2.620 in float64 and in PyTorch, to 2.628 in its channels-last format, and
-    to 2.636 here.
+    small way where more than 16 layers have weights: VGG-19, batch 2, goes from 16.19 to 2.620 in float64 and in PyTorch, to
+    2.628 in its channels-last format, and to 2.636 here.
     """
     losses, lengths = found
     first = same_numbers(losses[:1], expected[0][:1], 1e-4)
-    rest = same_numbers(losses[1:], expected[0][1:], 6e-2 if deep else 1e-2)
+    rest = same_numbers(losses[1:], expected[0][1:], 6e-2 if deep else 1e-2 if weighted > 16 else 1e-3)
     if first or rest:
         return f"losses {losses}, not {expected[0]}"
     tolerance = 0.06 if deep else 2e-3

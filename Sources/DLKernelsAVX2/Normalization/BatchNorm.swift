@@ -52,7 +52,7 @@ private func streamable(_ plan: NormPlan, _ result: UnsafeMutablePointer<Float>)
     lanes == 16 && plan.c % lanes == 0 && Int(bitPattern: result) % 64 == 0 && plan.rows &* plan.c >= streamedFloats
 }
 
-/// Passes over one piece; `store` is told whether to store past the caches, to what `streamable` allows.
+/// Passes over one piece. `body` is told, as a constant, whether to store past the caches.
 @inline(__always)
 private func forPiece(_ work: NormJob, _ piece: Int, _ body: (_ i: Int, _ k: Int, _ j: Int, _ streams: Bool) -> Void) {
     let plan = work.plan

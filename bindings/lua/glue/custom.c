@@ -173,41 +173,42 @@ static int32_t on_call(dl_layer *layer, dl_tensor **outputs, int32_t capacity, i
     return failed;
 }
 
-/* layer_custom(class name, config, fields) -> layer */
-static int core_layer_custom(lua_State *L)
+static const dl_layer_callbacks layer_callbacks = {1, 0, on_build, on_call, glue_ref_destroy};
+
+/* A box of a kind for an object of a script's own, left on the stack, and the reference to its fields that its callbacks
+ * get: (class name, config, fields) */
+static glue_box *push_custom(lua_State *L, glue_kind kind, const char **config, glue_ref **ref)
 {
-    static const dl_layer_callbacks callbacks = {1, 0, on_build, on_call, glue_ref_destroy};
-    const char *name = luaL_checkstring(L, 1), *config = NULL;
     glue_box *box;
-    glue_ref *ref;
+    luaL_checkstring(L, 1);
     luaL_checktype(L, 3, LUA_TTABLE);
     lua_settop(L, 3);
-    if (!lua_isnil(L, 2)) config = glue_json_encode(L, 2);
-    box = glue_push(L, GLUE_LAYER);
+    *config = lua_isnil(L, 2) ? NULL : glue_json_encode(L, 2);
+    box = glue_push(L, kind);
     lua_pushvalue(L, 3);
     lua_setiuservalue(L, -2, 1);
     lua_pushvalue(L, 3);
-    ref = glue_ref_create(L);
-    GLUE_ONCE(L, dl_layer_create_custom((dl_layer **)&box->handle, name, config, &callbacks, ref));
+    *ref = glue_ref_create(L);
+    return box;
+}
+
+/* layer_custom(class name, config, fields) -> layer */
+static int core_layer_custom(lua_State *L)
+{
+    const char *config;
+    glue_ref *ref;
+    glue_box *box = push_custom(L, GLUE_LAYER, &config, &ref);
+    GLUE_ONCE(L, dl_layer_create_custom((dl_layer **)&box->handle, lua_tostring(L, 1), config, &layer_callbacks, ref));
     return 1;
 }
 
 /* model_custom(class name, config, fields) -> model */
 static int core_model_custom(lua_State *L)
 {
-    static const dl_layer_callbacks callbacks = {1, 0, on_build, on_call, glue_ref_destroy};
-    const char *name = luaL_checkstring(L, 1), *config = NULL;
-    glue_box *box;
+    const char *config;
     glue_ref *ref;
-    luaL_checktype(L, 3, LUA_TTABLE);
-    lua_settop(L, 3);
-    if (!lua_isnil(L, 2)) config = glue_json_encode(L, 2);
-    box = glue_push(L, GLUE_MODEL);
-    lua_pushvalue(L, 3);
-    lua_setiuservalue(L, -2, 1);
-    lua_pushvalue(L, 3);
-    ref = glue_ref_create(L);
-    GLUE_ONCE(L, dl_model_create_custom((dl_model **)&box->handle, name, config, &callbacks, ref));
+    glue_box *box = push_custom(L, GLUE_MODEL, &config, &ref);
+    GLUE_ONCE(L, dl_model_create_custom((dl_model **)&box->handle, lua_tostring(L, 1), config, &layer_callbacks, ref));
     return 1;
 }
 
